@@ -1,0 +1,408 @@
+"""The enforcement queue: claim, begin, record, verify, reconcile. Each step is one compare-and-swap with a fence.
+
+The order that makes a crash harmless:
+  claim      pending -> leased    counts the attempt
+  begin      leased  -> calling   commits the intent BEFORE the AWS call
+  record     calling -> applied / pending (AWS said: not now) / failed / unknown (no answer came)
+  verify     applied -> verified  by a fresh read
+A worker that dies in `leased` has written nothing: the change goes back. One that dies in `calling` may have
+written: the change becomes `unknown`, and only a fresh read decides whether it is applied or goes back.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Max, Q
+
+from migration.actions import moves, runs
+from migration.domain import plan as plans
+from migration.enums import ACTIVE_RUN, SETTLED, ChangeState, RequestState, RunState, Status
+from migration.models import Change, EnforcementRequest, Run
+
+MAX_ATTEMPTS = 3  # claims that ended without a word; a change that kills its worker is parked, not retried for ever
+MAX_WRITES = 2
+MAX_READS = 40  # fresh reads that did not settle it; with the waits below about half an hour
+IN_FLIGHT = (ChangeState.LEASED, ChangeState.CALLING, ChangeState.APPLIED, ChangeState.UNKNOWN)
+# A verdict that turned since the plan was approved: the change is skipped, and said.
+TURNED = {
+    Status.IN_USE: "IMDSv1 calls were seen since the plan was made",
+    Status.WAIVED: "It was waived since the plan was made",
+    Status.MANAGED: "An AWS service runs it",
+    Status.GONE: "It is gone",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A change in the hands of one worker, good for one lease."""
+
+    change_id: int
+    run_id: int
+    fence: int
+    account_pk: int
+    account_id: str
+    region: str
+    instance_id: str
+    before: dict[str, Any]
+    send: dict[str, Any]
+    requested_by: str
+    approved_by: str
+    reads: int
+
+
+def claim(*, run_id: int, owner: str, limit: int, now: datetime) -> list[Claim]:
+    """Take up to `limit` waiting changes of a run that may go on. Empty: nothing may be begun now.
+
+    Every guard is looked at afresh: the run is running, its request is approved, the plan still has its hash
+    and contains exactly this change, and the first change of a run goes alone until it is verified.
+    """
+    run = Run.objects.select_related("account", "request__requested_by", "request__decided_by").get(pk=run_id)
+    if run.state != RunState.RUNNING or not _approved(run.request):
+        return []
+    if _over_budget(run):
+        failed = run.changes.filter(state=ChangeState.FAILED).count()
+        runs.pause(run=run, reason=f"{failed} changes failed; {run.max_failures} may. A person must look.", now=now)
+        return []
+    allowed = _allowed_now(run, limit)
+    if allowed <= 0:
+        return []
+    planned = {(item["region"], item["instance_id"]): item for item in run.request.plan["changes"]}
+    claims: list[Claim] = []
+    waiting = run.changes.filter(Q(not_before__isnull=True) | Q(not_before__lte=now), state=ChangeState.PENDING)
+    for change in waiting.select_related("instance", "run__account")[:allowed]:
+        found = _claim_one(change, run=run, planned=planned, owner=owner, now=now)
+        if found is not None:
+            claims.append(found)
+    return claims
+
+
+def _approved(request: EnforcementRequest) -> bool:
+    """Approved by somebody else, and the plan is still the one that was signed."""
+    return (
+        request.state == RequestState.APPROVED
+        and plans.digest(request.plan) == request.plan_hash
+        and request.approvals.filter(decision="approve", plan_hash=request.plan_hash)
+        .exclude(approver_id=F("requester_id"))
+        .count()
+        >= request.quorum
+    )
+
+
+def _over_budget(run: Run) -> bool:
+    failed = run.changes.filter(state=ChangeState.FAILED).count()
+    return failed - run.failures_forgiven > run.max_failures
+
+
+def _allowed_now(run: Run, limit: int) -> int:
+    """The canary: until one change is verified, only one may be in flight."""
+    if run.changes.filter(state=ChangeState.VERIFIED).exists():
+        return limit
+    return 0 if run.changes.filter(state__in=IN_FLIGHT).exists() else 1
+
+
+def _claim_one(
+    change: Change, *, run: Run, planned: dict[tuple[str, str], dict[str, Any]], owner: str, now: datetime
+) -> Claim | None:
+    item = planned.get((change.region, change.target_instance_id))
+    try:
+        if item is None or item["before"] != change.before or item["send"] != change.send:
+            _settle(change, ChangeState.FAILED, "It is not in the approved plan as it stands here.", "not_in_plan", now)
+            return None
+        turned = TURNED.get(Status(change.instance.status))
+        if turned is not None:
+            _settle(change, ChangeState.SKIPPED, f"{turned}: {change.instance.status_reason}", "", now)
+            return None
+        if change.attempts >= MAX_ATTEMPTS:
+            _settle(change, ChangeState.FAILED, f"Given up after {change.attempts} attempts.", "attempts", now)
+            return None
+        moves.move(
+            change,
+            ChangeState.LEASED,
+            now=now,
+            fence=change.fence,
+            fields={
+                "fence": F("fence") + 1,
+                "attempts": F("attempts") + 1,
+                "lease_owner": owner,
+                "lease_expires_at": now + timedelta(seconds=settings.IMDSDASH_LEASE_SECONDS),
+            },
+        )
+    except moves.Lost:
+        return None
+    return _as_claim(change, run)
+
+
+def _as_claim(change: Change, run: Run) -> Claim:
+    request = run.request
+    return Claim(
+        change_id=change.pk,
+        run_id=run.pk,
+        fence=change.fence,
+        account_pk=run.account_id,
+        account_id=change.target_account_id,
+        region=change.region,
+        instance_id=change.target_instance_id,
+        before=change.before,
+        send=change.send,
+        requested_by=request.requested_by.get_username() if request.requested_by else "",
+        approved_by=request.decided_by.get_username() if request.decided_by else "",
+        reads=change.reads,
+    )
+
+
+def _settle(
+    change: Change, to: ChangeState, reason: str, error_class: str, now: datetime, fence: int | None = None, **more: Any
+) -> None:
+    moves.move(
+        change,
+        to,
+        now=now,
+        reason=reason,
+        fence=fence,
+        fields={"reason": reason[:400], "error_class": error_class, "settled_at": now, **_no_lease(), **more},
+    )
+
+
+def _no_lease() -> dict[str, Any]:
+    return {"lease_owner": "", "lease_expires_at": None}
+
+
+def _held(claim: Claim) -> Change:
+    """The change as it stands; the fence in the WHERE of the next move decides whether it is still ours."""
+    return Change.objects.select_related("run__account", "instance").get(pk=claim.change_id)
+
+
+def wait_before_write(*, claim: Claim, now: datetime) -> float:
+    """Seconds to wait so that all workers together write to this account and Region no faster than allowed.
+
+    AWS gives ModifyInstanceMetadataOptions 5 a second per account and Region, shared with the account's owners.
+    """
+    last = Change.objects.filter(target_account_id=claim.account_id, region=claim.region).aggregate(
+        last=Max("called_at")
+    )["last"]
+    if last is None:
+        return 0.0
+    return max(0.0, 1 / settings.IMDSDASH_WRITES_PER_SECOND - (now - last).total_seconds())
+
+
+def begin(*, claim: Claim, now: datetime) -> bool:
+    """Commit the intent to call. False: the run was stopped or paused, or the lease is lost; nothing may be sent."""
+    with transaction.atomic():
+        run = Run.objects.select_for_update().get(pk=claim.run_id)
+        change = _held(claim)
+        if change.fence != claim.fence or change.state != ChangeState.LEASED:
+            return False
+        if run.state != RunState.RUNNING:
+            _give_back(change, claim, run_state=run.state, now=now)
+            return False
+        if change.writes >= MAX_WRITES:
+            reason = f"Written {change.writes} times without an answer; a person must look at it in AWS."
+            _settle(change, ChangeState.FAILED, reason, "writes", now, claim.fence)
+            return False
+        moves.move(
+            change,
+            ChangeState.CALLING,
+            now=now,
+            fence=claim.fence,
+            fields={
+                "called_at": now,
+                "writes": F("writes") + 1,
+                "lease_expires_at": now + timedelta(seconds=settings.IMDSDASH_LEASE_SECONDS),
+            },
+        )
+    return True
+
+
+def _give_back(change: Change, claim: Claim, *, run_state: str, now: datetime) -> None:
+    """The run does not go on: a stopped run skips the change, a paused one keeps it waiting."""
+    if run_state in ACTIVE_RUN:
+        fields = {"attempts": F("attempts") - 1, **_no_lease()}
+        moves.move(change, ChangeState.PENDING, now=now, fence=claim.fence, fields=fields)
+    else:
+        _settle(change, ChangeState.SKIPPED, "The run was stopped before its turn.", "", now, claim.fence)
+
+
+def skip(*, claim: Claim, reason: str, now: datetime) -> bool:
+    """A live read said no. False: the lease was lost and somebody else decides."""
+    return _try(lambda: _settle(_held(claim), ChangeState.SKIPPED, reason, "", now, claim.fence))
+
+
+def release(*, claim: Claim, reason: str, delay: float, now: datetime) -> bool:
+    """Nothing was sent (the read before it did not answer): back to the queue, not before `delay` seconds."""
+    return _try(
+        lambda: moves.move(
+            _held(claim),
+            ChangeState.PENDING,
+            now=now,
+            reason=reason,
+            fence=claim.fence,
+            fields={"reason": reason[:400], "not_before": now + timedelta(seconds=delay), **_no_lease()},
+        )
+    )
+
+
+def fail(*, claim: Claim, reason: str, error_class: str, aws_request_id: str = "", now: datetime) -> bool:
+    """AWS refused for good."""
+    return _try(
+        lambda: _settle(
+            _held(claim), ChangeState.FAILED, reason, error_class, now, claim.fence, aws_request_id=aws_request_id
+        )
+    )
+
+
+def record_applied(*, claim: Claim, aws_request_id: str, now: datetime) -> bool:
+    """AWS took it. It counts only when a fresh read shows it. False: the lease was lost; the reconciler decides."""
+    return _try(
+        lambda: moves.move(
+            _held(claim),
+            ChangeState.APPLIED,
+            now=now,
+            fence=claim.fence,
+            fields={"aws_request_id": aws_request_id, "reason": "", "reads": 0, "not_before": now, **_no_lease()},
+        )
+    )
+
+
+def record_not_now(*, claim: Claim, reason: str, delay: float, now: datetime) -> bool:
+    """AWS answered that it did nothing (throttled, session expired): not a failure, not a write."""
+    return _try(
+        lambda: moves.move(
+            _held(claim),
+            ChangeState.PENDING,
+            now=now,
+            reason=reason,
+            fence=claim.fence,
+            fields={
+                "reason": reason[:400],
+                "not_before": now + timedelta(seconds=delay),
+                "attempts": F("attempts") - 1,
+                "writes": F("writes") - 1,
+                **_no_lease(),
+            },
+        )
+    )
+
+
+def record_no_answer(*, claim: Claim, reason: str, now: datetime) -> bool:
+    """The call went out and no answer came: whether AWS did it is not known until it is read."""
+    return _try(
+        lambda: moves.move(
+            _held(claim),
+            ChangeState.UNKNOWN,
+            now=now,
+            reason=reason,
+            fence=claim.fence,
+            fields={"reason": reason[:400], "reads": 0, "not_before": now, **_no_lease()},
+        )
+    )
+
+
+def claim_reads(*, states: tuple[ChangeState, ...], owner: str, limit: int, now: datetime, run_id: int) -> list[Claim]:
+    """Lease changes that wait for a fresh read (`applied`, `unknown`), whatever their run's state: a stopped run
+    must still learn what became of its calls.
+    """
+    due = (
+        Change.objects.filter(Q(not_before__isnull=True) | Q(not_before__lte=now), run_id=run_id, state__in=states)
+        .filter(Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lte=now))
+        .select_related("run__account", "run__request__requested_by", "run__request__decided_by")[:limit]
+    )
+    claims = []
+    for change in due:
+        taken = Change.objects.filter(pk=change.pk, state=change.state, fence=change.fence).update(
+            fence=F("fence") + 1,
+            reads=F("reads") + 1,
+            lease_owner=owner,
+            lease_expires_at=now + timedelta(seconds=settings.IMDSDASH_LEASE_SECONDS),
+        )
+        if taken:
+            change.refresh_from_db(fields=["fence", "reads"])
+            claims.append(_as_claim(change, change.run))
+    return claims
+
+
+def verified(*, claim: Claim, after: dict[str, Any], reason: str, now: datetime) -> bool:
+    """A fresh read shows it applied."""
+    return _try(lambda: _settle(_held(claim), ChangeState.VERIFIED, reason, "", now, claim.fence, after=after))
+
+
+def disturbed(*, claim: Claim, after: dict[str, Any], reason: str, now: datetime) -> bool:
+    """Applied, but a field that was not sent moved: a person must look."""
+    return _try(lambda: _settle(_held(claim), ChangeState.FAILED, reason, "disturbed", now, claim.fence, after=after))
+
+
+def reconciled_applied(*, claim: Claim, now: datetime) -> bool:
+    """The lost call did arrive: on to verification."""
+    return _try(
+        lambda: moves.move(
+            _held(claim),
+            ChangeState.APPLIED,
+            now=now,
+            reason="Read back after the answer was lost.",
+            fence=claim.fence,
+            fields={"reason": "Reconciled: AWS had applied it.", "reads": 0, "not_before": now, **_no_lease()},
+        )
+    )
+
+
+def reconciled_not_applied(*, claim: Claim, now: datetime) -> bool:
+    """The lost call did not arrive: back to the queue, and the attempt stays counted."""
+    return _try(
+        lambda: moves.move(
+            _held(claim),
+            ChangeState.PENDING,
+            now=now,
+            reason="Read back after the answer was lost: AWS had not applied it.",
+            fence=claim.fence,
+            fields={"reason": "", "not_before": now, **_no_lease()},
+        )
+    )
+
+
+def read_again(*, claim: Claim, reason: str, now: datetime) -> bool:
+    """Not settled by this read: look again, a little later each time; after MAX_READS a person must look."""
+    if claim.reads >= MAX_READS:
+        return fail(
+            claim=claim, reason=f"Not settled after {claim.reads} reads. {reason}", error_class="unsettled", now=now
+        )
+    delay = min(60.0, 0.5 * 1.5 ** min(claim.reads, 12))
+    return bool(
+        Change.objects.filter(pk=claim.change_id, fence=claim.fence, state__in=IN_FLIGHT).update(
+            reason=reason[:400], not_before=now + timedelta(seconds=delay), **_no_lease()
+        )
+    )
+
+
+def recover(*, now: datetime) -> set[int]:
+    """The sweeper's part: take back what dead workers held. Returns the ids of the runs that have work due."""
+    for change in Change.objects.filter(
+        state__in=[ChangeState.LEASED, ChangeState.CALLING], lease_expires_at__lte=now
+    ).select_related("run__account"):
+        fence = change.fence
+        if change.state == ChangeState.LEASED:
+            to, reason = ChangeState.PENDING, "Its worker went away before calling AWS."
+        else:
+            to, reason = ChangeState.UNKNOWN, "Its worker went away while calling AWS."
+        fields = {"fence": F("fence") + 1, "reason": reason, "reads": 0, "not_before": now, **_no_lease()}
+        _try(lambda: moves.move(change, to, now=now, reason=reason, fence=fence, fields=fields))  # noqa: B023 -- called at once
+    due = (
+        Change.objects.exclude(state__in=[*SETTLED, ChangeState.LEASED, ChangeState.CALLING])
+        .filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
+        .filter(Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lte=now))
+    )
+    waiting = due.filter(Q(run__state__in=[RunState.QUEUED, RunState.RUNNING]) | ~Q(state=ChangeState.PENDING))
+    unfinished = Run.objects.filter(state__in=[RunState.QUEUED, RunState.RUNNING]).exclude(
+        changes__state__in=[state for state in ChangeState if state not in SETTLED]
+    )
+    return set(waiting.values_list("run_id", flat=True)) | set(unfinished.values_list("pk", flat=True))
+
+
+def _try(step: Any) -> bool:
+    """True when the step was ours to take. A lost lease is told to the log, and changes nothing."""
+    try:
+        step()
+    except (moves.Lost, moves.NoSuchMove):
+        return False
+    return True

@@ -1,0 +1,101 @@
+"""Steering a run: start, pause, resume, stop, finish. In-flight calls are never cut off; the next one is not begun."""
+
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from migration.actions import audit, moves
+from migration.actions.errors import Refused
+from migration.domain.permissions import Action
+from migration.enums import ACTIVE_RUN, SETTLED, ChangeState, RunState
+from migration.models import Run
+from migration.queries import access
+
+
+def start(*, run: Run, now: datetime) -> bool:
+    """Queued -> running. False when somebody else started it."""
+    try:
+        moves.move(run, RunState.RUNNING, now=now, fields={"started_at": now})
+    except (moves.Lost, moves.NoSuchMove):
+        return False
+    return True
+
+
+def pause(*, run: Run, reason: str, now: datetime) -> bool:
+    """Running -> paused, by the system, with the reason a person will read."""
+    try:
+        moves.move(run, RunState.PAUSED, now=now, reason=reason, fields={"state_reason": reason})
+    except (moves.Lost, moves.NoSuchMove):
+        return False
+    return True
+
+
+def resume(*, run: Run, by: User, now: datetime) -> Run:
+    """Paused -> running, by a person; the failures so far are forgiven, new ones count afresh. Raises Refused."""
+    _may_steer(run, by=by, now=now)
+    failed = run.changes.filter(state=ChangeState.FAILED).count()
+    try:
+        moves.move(
+            run,
+            RunState.RUNNING,
+            now=now,
+            by=by,
+            fields={"state_reason": "", "failures_forgiven": failed},
+        )
+    except (moves.Lost, moves.NoSuchMove) as error:
+        raise Refused(f"The run is {run.get_state_display().lower()}, so it cannot be resumed.") from error
+    return run
+
+
+def stop(*, run: Run, by: User, now: datetime) -> Run:
+    """End the run: what waits is skipped at once, what is in flight is still reconciled and verified. Raises Refused."""
+    _may_steer(run, by=by, now=now)
+    reason = f"Stopped by {by.get_username()}."
+    with transaction.atomic():
+        try:
+            moves.move(run, RunState.STOPPED, now=now, by=by, fields={"state_reason": reason, "finished_at": now})
+        except (moves.Lost, moves.NoSuchMove) as error:
+            raise Refused(f"The run is {run.get_state_display().lower()}, so it cannot be stopped.") from error
+        for change in run.changes.filter(state=ChangeState.PENDING):
+            moves.move(
+                change,
+                ChangeState.SKIPPED,
+                now=now,
+                by=by,
+                reason=reason,
+                fields={"reason": reason, "settled_at": now},
+            )
+    return run
+
+
+def finish(*, run_id: int, now: datetime) -> bool:
+    """Running -> done or failed once every change is settled. True when the run is over."""
+    run = Run.objects.select_related("account").get(pk=run_id)
+    if run.state not in ACTIVE_RUN:
+        return True
+    if run.state != RunState.RUNNING or run.changes.exclude(state__in=SETTLED).exists():
+        return False
+    failed = run.changes.filter(state=ChangeState.FAILED).count()
+    to = RunState.FAILED if failed else RunState.DONE
+    reason = f"{failed} of {run.changes.count()} changes failed." if failed else ""
+    try:
+        moves.move(run, to, now=now, reason=reason, fields={"finished_at": now, "state_reason": reason})
+    except moves.Lost:
+        return False
+    return True
+
+
+def _may_steer(run: Run, *, by: User, now: datetime) -> None:
+    if access.can(by, Action.STEER, run.account):
+        return
+    audit.append(
+        verb="denied",
+        object_type="Run",
+        object_id=run.pk,
+        account_id=run.account.account_id,
+        reason="no role to steer a run",
+        by=by,
+        now=now,
+    )
+    raise Refused("Your role does not allow you to steer runs in this account. Nothing was changed.")

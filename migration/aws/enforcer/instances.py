@@ -1,0 +1,24 @@
+from collections.abc import Mapping
+from typing import Any
+
+from migration.aws.sessions import Edge, Target, call
+
+ALLOWED = frozenset({"HttpTokens", "HttpPutResponseHopLimit"})
+
+
+def modify_metadata_options(edge: Edge, target: Target, region: str, instance_id: str, send: Mapping[str, Any]) -> str:
+    """Send exactly the given options for one instance, once. Returns AWS's request id.
+
+    An omitted option keeps its present value (EC2 API, ModifyInstanceMetadataOptions). HttpEndpoint is refused
+    here: sending it would re-open IMDS on an instance that has it off. Raises AwsError, and ValueError for an
+    option that must not travel.
+    """
+    if not send or not set(send) <= ALLOWED:
+        raise ValueError(f"only {sorted(ALLOWED)} may be sent, not {sorted(send)}")
+    client = edge.client(target, "ec2", region, once=True)
+    answer = call(
+        lambda: client.modify_instance_metadata_options(InstanceId=instance_id, **send),
+        place=f"{target.account_id}/{region}",
+        operation="ModifyInstanceMetadataOptions",
+    )
+    return str(answer.get("ResponseMetadata", {}).get("RequestId", ""))

@@ -1,0 +1,56 @@
+"""Every state change there is, in one table each, with the word the audit log uses for it beside it."""
+
+from migration.enums import ChangeState, RequestState, RunState
+
+R, N, C = RequestState, RunState, ChangeState
+
+REQUEST_MOVES: dict[tuple[str, str], str] = {
+    (R.DRAFT, R.REQUESTED): "request.submitted",
+    (R.DRAFT, R.WITHDRAWN): "request.discarded",
+    (R.DRAFT, R.EXPIRED): "request.expired",
+    (R.REQUESTED, R.APPROVED): "request.approved",
+    (R.REQUESTED, R.REJECTED): "request.rejected",
+    (R.REQUESTED, R.WITHDRAWN): "request.withdrawn",
+    (R.REQUESTED, R.EXPIRED): "request.expired",
+}
+
+RUN_MOVES: dict[tuple[str, str], str] = {
+    (N.QUEUED, N.RUNNING): "run.started",
+    (N.QUEUED, N.STOPPED): "run.stopped",
+    (N.RUNNING, N.PAUSED): "run.paused",
+    (N.RUNNING, N.STOPPED): "run.stopped",
+    (N.RUNNING, N.DONE): "run.done",
+    (N.RUNNING, N.FAILED): "run.failed",
+    (N.PAUSED, N.RUNNING): "run.resumed",
+    (N.PAUSED, N.STOPPED): "run.stopped",
+}
+
+CHANGE_MOVES: dict[tuple[str, str], str] = {
+    (C.PENDING, C.LEASED): "change.claimed",
+    (C.PENDING, C.SKIPPED): "change.skipped",
+    (C.PENDING, C.FAILED): "change.failed",
+    (C.LEASED, C.PENDING): "change.released",
+    (C.LEASED, C.CALLING): "change.calling",
+    (C.LEASED, C.SKIPPED): "change.skipped",
+    (C.LEASED, C.FAILED): "change.failed",
+    (C.CALLING, C.APPLIED): "change.applied",
+    (C.CALLING, C.PENDING): "change.refused_for_now",
+    (C.CALLING, C.UNKNOWN): "change.outcome_unknown",
+    (C.CALLING, C.FAILED): "change.failed",
+    (C.APPLIED, C.VERIFIED): "change.verified",
+    (C.APPLIED, C.FAILED): "change.failed",
+    (C.UNKNOWN, C.APPLIED): "change.reconciled",
+    (C.UNKNOWN, C.PENDING): "change.not_applied",
+    (C.UNKNOWN, C.FAILED): "change.failed",
+}
+
+TABLES: dict[str, dict[tuple[str, str], str]] = {
+    "EnforcementRequest": REQUEST_MOVES,
+    "Run": RUN_MOVES,
+    "Change": CHANGE_MOVES,
+}
+
+
+def verb(table: str, old: str, new: str) -> str | None:
+    """The audit word of a move, or None when there is no such move."""
+    return TABLES[table].get((str(old), str(new)))

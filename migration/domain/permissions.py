@@ -1,0 +1,27 @@
+"""Who may. Whether it may be done to the thing in its state is another matter: `lifecycle` and the actions say that."""
+
+from enum import StrEnum
+
+from migration.enums import Role
+
+
+class Action(StrEnum):
+    VIEW = "view"
+    PLAN = "plan"  # draft a plan, request approval, withdraw it
+    DECIDE = "decide"  # approve or reject someone else's request
+    STEER = "steer"  # stop or resume a run
+    ADMINISTER = "administer"
+
+
+ROLES_FOR: dict[Action, frozenset[Role]] = {
+    Action.VIEW: frozenset({Role.VIEWER, Role.ENGINEER, Role.APPROVER, Role.ADMIN}),
+    Action.PLAN: frozenset({Role.ENGINEER, Role.ADMIN}),
+    Action.DECIDE: frozenset({Role.APPROVER, Role.ADMIN}),
+    Action.STEER: frozenset({Role.ENGINEER, Role.APPROVER, Role.ADMIN}),
+    Action.ADMINISTER: frozenset({Role.ADMIN}),
+}
+
+
+def allows(roles: frozenset[Role], action: Action) -> bool:
+    """True when any of the roles may do the action."""
+    return bool(roles & ROLES_FOR[action])

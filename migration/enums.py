@@ -1,0 +1,119 @@
+"""Words stored in the database. AWS's words are spelt as AWS spells them."""
+
+from django.db.models import TextChoices
+
+
+class Status(TextChoices):
+    """What an instance is, for the migration: exactly one word each, first match wins in this order."""
+
+    GONE = "gone", "Gone"
+    MANAGED = "managed", "Managed by AWS"
+    IMDS_OFF = "imds_off", "IMDS off"
+    ENFORCED = "enforced", "Enforced"
+    PENDING = "pending", "Pending"
+    WAIVED = "waived", "Waived"
+    REGRESSED = "regressed", "Regressed"
+    IN_USE = "in_use", "In use"
+    UNKNOWN = "unknown", "Unknown"
+    SETTLING = "settling", "Settling"
+    READY = "ready", "Ready"
+
+
+# What counts as finished, as left to do, and as not ours to do. Percentages are made of these and nothing else.
+DONE = (Status.ENFORCED, Status.IMDS_OFF)
+LEFT = (
+    Status.PENDING,
+    Status.WAIVED,
+    Status.REGRESSED,
+    Status.IN_USE,
+    Status.UNKNOWN,
+    Status.SETTLING,
+    Status.READY,
+)
+NOT_OURS = (Status.GONE, Status.MANAGED)
+
+
+class Role(TextChoices):
+    VIEWER = "viewer", "Viewer"
+    ENGINEER = "engineer", "Engineer"
+    APPROVER = "approver", "Approver"
+    ADMIN = "admin", "Admin"
+
+
+class RoleState(TextChoices):
+    """What the last attempt to enter an account told us."""
+
+    UNTESTED = "untested", "Not tried yet"
+    OK = "ok", "Readable"
+    DENIED = "denied", "Access denied"
+    WRONG_ACCOUNT = "wrong_account", "Answers as another account"
+    UNREACHABLE = "unreachable", "No answer"
+
+
+class ScopeState(TextChoices):
+    """The lease of a scope: an (account, Region) pair is a row in the collection queue."""
+
+    IDLE = "idle", "Idle"
+    LEASED = "leased", "Being collected"
+
+
+class Outcome(TextChoices):
+    """How the last pass over a scope ended. Only `complete` lets absence mean anything."""
+
+    NEVER = "never", "Not collected yet"
+    COMPLETE = "complete", "Complete"
+    INCOMPLETE = "incomplete", "Incomplete"
+    DENIED = "denied", "Access denied"
+
+
+class RequestState(TextChoices):
+    DRAFT = "draft", "Draft"
+    REQUESTED = "requested", "Waiting for approval"
+    APPROVED = "approved", "Approved"
+    REJECTED = "rejected", "Rejected"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    EXPIRED = "expired", "Expired"
+
+
+class RunState(TextChoices):
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
+    STOPPED = "stopped", "Stopped"
+    DONE = "done", "Done"
+    FAILED = "failed", "Finished with failures"
+
+
+ACTIVE_RUN = (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED)
+
+
+class ChangeState(TextChoices):
+    PENDING = "pending", "Waiting"
+    LEASED = "leased", "Checking"
+    CALLING = "calling", "Calling AWS"
+    APPLIED = "applied", "Applied, being verified"
+    UNKNOWN = "unknown", "Outcome unknown, being reconciled"
+    VERIFIED = "verified", "Verified"
+    SKIPPED = "skipped", "Skipped"
+    FAILED = "failed", "Failed"
+
+
+SETTLED = (ChangeState.VERIFIED, ChangeState.SKIPPED, ChangeState.FAILED)
+
+
+class Decision(TextChoices):
+    APPROVE = "approve", "Approved"
+    REJECT = "reject", "Rejected"
+
+
+class GapKind(TextChoices):
+    """Why something is not known."""
+
+    NONE = "", ""
+    DENIED = "denied", "Access denied"
+    THROTTLED = "throttled", "Throttled"
+    UNREACHABLE = "unreachable", "No answer"
+    PARTIAL = "partial", "Partial data"
+    REGION_DISABLED = "region_disabled", "Region not enabled"
+    WRONG_ACCOUNT = "wrong_account", "Wrong account"
+    ERROR = "error", "Error"

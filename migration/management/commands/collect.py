@@ -1,0 +1,182 @@
+"""One pass in the foreground. Exit 0: complete; 3: partial, the gaps are named; 1: nothing could be collected."""
+
+import json
+import sys
+import time
+from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError
+from django.db import connections
+from django.utils import timezone
+from tqdm import tqdm
+
+from migration.aws.errors import AwsError
+from migration.aws.sessions import Edge
+from migration.enums import Outcome
+from migration.management.house import HouseCommand
+from migration.models import Account, CollectionRun, Scope
+from migration.tasks import collection, edges
+from migration.tasks.collection import Passed
+
+PARTIAL = 3
+
+
+class Command(HouseCommand):
+    help = "Collect inventory, Region defaults and usage of all accounts, or of one, and judge every instance."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--account", default="", metavar="ID", help="one account, by its 12 digits")
+        parser.add_argument("--region", default="", metavar="NAME", help="one Region, for example eu-west-1")
+        parser.add_argument("--json", action="store_true", help="print the result as one JSON object on the last line")
+
+    def handle(self, **options: Any) -> None:
+        started = time.monotonic()
+        edge = Edge(limits=edges.limits())
+        run = CollectionRun.objects.create(started_at=timezone.now(), trigger="command")
+        passed, failed = self._sweep(edge, accounts(edge, options["account"]), options["region"])
+        told = summary(passed, failed, edge, seconds=time.monotonic() - started)
+        run.result, run.finished_at = told, timezone.now()
+        run.save(update_fields=["result", "finished_at"])
+        self._say(passed, failed, told, as_json=options["json"])
+        if not any(one.outcome is Outcome.COMPLETE for one in passed):
+            if not any(one.instances for one in passed):
+                raise CommandError(nothing(passed, failed, options["region"]), returncode=1)
+            sys.exit(PARTIAL)
+        if failed or any(one.outcome is not Outcome.COMPLETE for one in passed):
+            sys.exit(PARTIAL)
+
+    def _sweep(
+        self, edge: Edge, chosen: list[Account], region: str
+    ) -> tuple[list[Passed], list[tuple[Account, AwsError]]]:
+        """Enter every account, then collect every scope, each in a thread of the pool; a failure stays its own."""
+        failed: list[tuple[Account, AwsError]] = []
+        passed: list[Passed] = []
+        with ThreadPoolExecutor(settings.IMDSDASH_COLLECT_THREADS) as pool:
+            opening = {pool.submit(_open, edge, account, region): account for account in chosen}
+            waiting: list[Future[Passed | None]] = []
+            for future in self._bar(opening, "accounts"):
+                try:
+                    waiting += [pool.submit(_collect, edge, scope) for scope in future.result()]
+                except AwsError as error:
+                    failed.append((opening[future], error))
+            for done in self._bar(waiting, "account-Regions"):
+                result = done.result()
+                if result is not None:
+                    passed.append(result)
+        return passed, failed
+
+    def _bar(self, futures: Any, unit: str) -> Iterator[Future[Any]]:
+        return iter(
+            tqdm(
+                as_completed(futures),
+                total=len(futures),
+                unit=f" {unit}",
+                file=sys.stderr,
+                disable=not futures,
+                mininterval=0.1 if sys.stderr.isatty() else 5,
+                ascii=not sys.stderr.isatty(),
+            )
+        )
+
+    def _say(
+        self, passed: list[Passed], failed: list[tuple[Account, AwsError]], told: dict[str, Any], *, as_json: bool
+    ) -> None:
+        for account, error in sorted(failed, key=lambda pair: pair[0].account_id):
+            self.stderr.write(f"{account}: not read. {error}")
+        for one in sorted(passed, key=lambda one: (one.account_id, one.region)):
+            if one.outcome is not Outcome.COMPLETE:
+                self.stderr.write(f"{one.account_id}/{one.region}: {one.outcome.label.lower()}. {one.message}")
+        if as_json:
+            self.stdout.write(json.dumps(told, sort_keys=True))
+            return
+        by_status = ", ".join(f"{count} {status}" for status, count in sorted(told["by_status"].items()))
+        self.stdout.write(
+            f"{told['scopes']['complete']} account-Regions complete, {told['scopes']['incomplete']} incomplete, "
+            f"{told['scopes']['denied']} denied; {told['instances']} instances ({by_status or 'none'}) in "
+            f"{told['seconds']} s."
+        )
+
+
+def accounts(edge: Edge, account_id: str) -> list[Account]:
+    """The accounts to collect: one by its id, all that are configured, or else that of the ambient credentials.
+
+    Raises CommandError for an id that is none of these, and AwsError when there are no usable credentials.
+    """
+    if account_id and not (account_id.isdigit() and len(account_id) == 12):  # noqa: PLR2004
+        raise CommandError(f"{account_id!r} is not an account id: it has 12 digits. Nothing was collected.")
+    configured = Account.objects.filter(enabled=True)
+    if account_id:
+        configured = configured.filter(account_id=account_id)
+    found = list(configured)
+    if found:
+        return found
+    if Account.objects.filter(enabled=True).exists():
+        raise CommandError(
+            f"Account {account_id} is not configured. `manage.py accounts list` shows those that are, "
+            f"`manage.py accounts add {account_id}` adds it. Nothing was collected."
+        )
+    ambient = collection.ambient_account(edge)
+    if account_id and ambient.account_id != account_id:
+        raise CommandError(
+            f"The credentials belong to account {ambient.account_id}, not to {account_id}, and no other account is "
+            "configured. Nothing was collected."
+        )
+    return [ambient]
+
+
+def _open(edge: Edge, account: Account, region: str) -> list[Scope]:
+    try:
+        return collection.open_account(edge, account, now=timezone.now(), only=region)
+    finally:
+        connections.close_all()
+
+
+def _collect(edge: Edge, scope: Scope) -> Passed | None:
+    try:
+        return collection.collect_scope(edge, scope)
+    finally:
+        connections.close_all()
+
+
+def summary(
+    passed: list[Passed], failed: list[tuple[Account, AwsError]], edge: Edge, *, seconds: float
+) -> dict[str, Any]:
+    """The object `--json` prints. An account that could not be entered counts as one denied or incomplete scope."""
+    outcomes = Counter(one.outcome for one in passed)
+    outcomes.update(
+        Outcome.DENIED if error.gap in {"denied", "wrong_account"} else Outcome.INCOMPLETE for _, error in failed
+    )
+    by_status: Counter[str] = sum((one.by_status for one in passed), Counter())
+    return {
+        "scopes": {
+            "complete": outcomes[Outcome.COMPLETE],
+            "incomplete": outcomes[Outcome.INCOMPLETE],
+            "denied": outcomes[Outcome.DENIED],
+        },
+        "instances": sum(one.instances for one in passed),
+        "by_status": dict(sorted(by_status.items())),
+        "api_calls": dict(sorted(edge.meter.calls.items())),
+        "metric_queries": sum(one.metric_queries for one in passed),
+        "seconds": round(seconds, 2),
+    }
+
+
+def nothing(passed: list[Passed], failed: list[tuple[Account, AwsError]], region: str) -> str:
+    """Why nothing at all was collected, and what to do."""
+    if failed:
+        return f"Nothing was collected. {failed[0][1]} Stored data was kept as it was."
+    if passed:
+        return f"Nothing was collected. {passed[0].message} Stored data was kept as it was."
+    if region:
+        return (
+            f"Nothing was collected: Region {region} is not enabled in the chosen accounts, or IMDSDASH_REGIONS leaves "
+            "it out. Enable it in AWS, or name another Region."
+        )
+    return (
+        "Nothing was collected: no enabled Region is left after IMDSDASH_REGIONS, or a worker is collecting just now."
+    )

@@ -1,0 +1,181 @@
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from migration.enums import ACTIVE_RUN, ChangeState, Decision, RequestState, RunState
+from migration.models.inventory import Instance
+from migration.models.lease import Leased
+from migration.models.organization import Account
+
+
+class Waiver(models.Model):
+    """One instance is left out of enforcement until a date, with a reason and a second person."""
+
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="waivers")
+    reason = models.TextField()
+    requested_by = models.CharField(max_length=150)
+    approved_by = models.CharField(max_length=150)
+    expires_on = models.DateField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(approved_by=F("requested_by")), name="waiver_needs_two_people"),
+        ]
+
+    def __str__(self) -> str:
+        return f"waiver {self.pk}"
+
+
+class EnforcementRequest(models.Model):
+    """A plan and the question whether it may be done. The plan never changes once it is requested."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="requests")
+    state = models.CharField(max_length=16, choices=RequestState, default=RequestState.DRAFT)
+    version = models.PositiveIntegerField(default=0)  # raised by every change; forms carry it
+    plan = models.JSONField()  # domain.plan.Plan as canonical JSON
+    plan_hash = models.CharField(max_length=64)
+    reason = models.TextField(blank=True, default="")
+    quorum = models.PositiveSmallIntegerField(default=1)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    requested_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at", "-pk")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(requested_by__isnull=True, requested_at__isnull=True)
+                | Q(requested_by__isnull=False, requested_at__isnull=False),
+                name="request_requested_fields_go_together",
+            ),
+            models.CheckConstraint(
+                condition=Q(decided_by__isnull=True, decided_at__isnull=True)
+                | Q(decided_by__isnull=False, decided_at__isnull=False),
+                name="request_decided_fields_go_together",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=[RequestState.APPROVED, RequestState.REJECTED])
+                | (
+                    Q(decided_by__isnull=False)
+                    & Q(requested_by__isnull=False)
+                    & ~Q(decided_by=F("requested_by"))
+                    & ~Q(decided_by=F("created_by"))
+                ),
+                name="request_decided_by_someone_else",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=RequestState.DRAFT)
+                | Q(state=RequestState.EXPIRED)
+                | Q(state=RequestState.WITHDRAWN)
+                | Q(requested_by__isnull=False),
+                name="request_leaves_draft_by_a_person",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"request {self.pk}"
+
+
+class Approval(models.Model):
+    """One person's decision. `requester` is a copy, so that the database itself can refuse self-approval."""
+
+    request = models.ForeignKey(EnforcementRequest, on_delete=models.PROTECT, related_name="approvals")
+    approver = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    requester = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    decision = models.CharField(max_length=8, choices=Decision)
+    plan_hash = models.CharField(max_length=64)  # what was signed
+    comment = models.TextField(blank=True, default="")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=("request", "approver"), name="approval_once_per_person"),
+            models.CheckConstraint(condition=~Q(approver=F("requester")), name="approver_is_not_requester"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.decision} of {self.request_id}"
+
+
+class Run(models.Model):
+    """An approved plan being carried out. One per request, and one active per account."""
+
+    request = models.OneToOneField(EnforcementRequest, on_delete=models.PROTECT, related_name="run")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="runs")
+    state = models.CharField(max_length=16, choices=RunState, default=RunState.QUEUED)
+    state_reason = models.CharField(max_length=400, blank=True, default="")
+    max_failures = models.PositiveSmallIntegerField(default=2)  # beyond it the run pauses
+    failures_forgiven = models.PositiveIntegerField(default=0)  # those counted when a person resumed it
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at", "-pk")
+        constraints = [
+            models.UniqueConstraint(
+                fields=("account",),
+                condition=Q(state__in=[str(state) for state in ACTIVE_RUN]),
+                name="one_active_run_per_account",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=[str(state) for state in ACTIVE_RUN], finished_at__isnull=True)
+                | (~Q(state__in=[str(state) for state in ACTIVE_RUN]) & Q(finished_at__isnull=False)),
+                name="run_finished_when_over",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.pk}"
+
+
+class Change(Leased):
+    """One resource to change: what it was, what it shall be, what came of it. A row in the enforcement queue."""
+
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="changes")
+    instance = models.ForeignKey(Instance, on_delete=models.PROTECT, related_name="changes")
+    target_account_id = models.CharField(max_length=12)
+    region = models.CharField(max_length=32)
+    target_instance_id = models.CharField(max_length=32)
+    before = models.JSONField()  # all six options as planned
+    send = models.JSONField()  # exactly the fields sent to AWS, e.g. {"HttpTokens": "required"}
+    after = models.JSONField(null=True, blank=True)  # all six options as read back from AWS
+    state = models.CharField(max_length=16, choices=ChangeState, default=ChangeState.PENDING)
+    reason = models.CharField(max_length=400, blank=True, default="")
+    error_class = models.CharField(max_length=60, blank=True, default="")
+    aws_request_id = models.CharField(max_length=80, blank=True, default="")
+    writes = models.PositiveSmallIntegerField(default=0)  # how often `calling` was entered
+    reads = models.PositiveSmallIntegerField(default=0)  # verification reads since the write
+    called_at = models.DateTimeField(null=True, blank=True)
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("pk",)
+        constraints = [
+            models.UniqueConstraint(fields=("run", "instance"), name="change_once_per_run"),
+            models.CheckConstraint(
+                condition=~Q(state=ChangeState.VERIFIED) | Q(after__isnull=False),
+                name="change_verified_has_after",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=[ChangeState.CALLING, ChangeState.APPLIED]) | Q(called_at__isnull=False),
+                name="change_called_has_time",
+            ),
+            models.CheckConstraint(condition=Q(writes__lte=2), name="change_written_at_most_twice"),
+        ]
+        indexes = [
+            models.Index(fields=("state", "not_before"), name="change_due"),
+            models.Index(fields=("run", "state"), name="change_run_state"),
+        ]
+
+    def __str__(self) -> str:
+        return f"change {self.pk}"

@@ -1,0 +1,74 @@
+from django.db import models
+from django.db.models import Q
+
+from migration.enums import Status
+from migration.models.organization import Account
+
+
+class Instance(models.Model):
+    """An EC2 instance as last seen, and the verdict on it. Never deleted: one that vanishes becomes `gone`."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="instances")
+    region = models.CharField(max_length=32)
+    instance_id = models.CharField(max_length=32)
+
+    # The metadata options, all six and their State. NULL: AWS did not say.
+    http_tokens = models.CharField(max_length=16, null=True, blank=True)  # noqa: DJ001
+    http_put_response_hop_limit = models.SmallIntegerField(null=True, blank=True)
+    http_endpoint = models.CharField(max_length=16, null=True, blank=True)  # noqa: DJ001
+    http_protocol_ipv6 = models.CharField(max_length=16, null=True, blank=True)  # noqa: DJ001
+    instance_metadata_tags = models.CharField(max_length=16, null=True, blank=True)  # noqa: DJ001
+    options_state = models.CharField(max_length=16, null=True, blank=True)  # noqa: DJ001
+
+    instance_state = models.CharField(max_length=20)
+    name = models.CharField(max_length=256, blank=True, default="")
+    instance_type = models.CharField(max_length=40, blank=True, default="")
+    platform_details = models.CharField(max_length=80, blank=True, default="")
+    lifecycle = models.CharField(max_length=40, blank=True, default="")
+    image_id = models.CharField(max_length=32, blank=True, default="")
+    instance_profile_arn = models.CharField(max_length=300, blank=True, default="")
+    asg_name = models.CharField(max_length=256, blank=True, default="")
+    launch_template_id = models.CharField(max_length=40, blank=True, default="")
+    launch_template_version = models.CharField(max_length=12, blank=True, default="")
+    public = models.BooleanField(default=False)
+    operator_managed = models.BooleanField(default=False)
+    operator_principal = models.CharField(max_length=200, blank=True, default="")
+    tags = models.JSONField(default=dict, blank=True)
+    launched_at = models.DateTimeField(null=True, blank=True)  # the LAST start (EC2's LaunchTime)
+    first_launched_at = models.DateTimeField(null=True, blank=True)  # attach time of the primary ENI
+    stopped_at = models.DateTimeField(null=True, blank=True)  # from StateTransitionReason, while stopped
+
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    gone_at = models.DateTimeField(null=True, blank=True)
+    usage_until = models.DateTimeField(null=True, blank=True)  # every query up to here was answered Complete
+    first_enforced_at = models.DateTimeField(null=True, blank=True)  # first time we saw required+applied
+
+    # The verdict of domain.readiness, written with the pass that made it.
+    status = models.CharField(max_length=16, choices=Status, default=Status.UNKNOWN)
+    status_reason = models.CharField(max_length=400, blank=True, default="")
+    status_since = models.DateTimeField(null=True, blank=True)
+    blockers = models.JSONField(default=list, blank=True)
+    warnings = models.JSONField(default=list, blank=True)
+    measured_days = models.PositiveSmallIntegerField(default=0)
+    window_days = models.PositiveSmallIntegerField(default=0)
+    v1_calls_window = models.BigIntegerField(null=True, blank=True)  # NULL: not one hour of the window is measured
+    last_v1_hour = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("account", "region", "instance_id")
+        constraints = [
+            models.UniqueConstraint(fields=("account", "region", "instance_id"), name="instance_once_per_scope"),
+            models.CheckConstraint(
+                condition=Q(gone_at__isnull=True) | Q(status=Status.GONE),
+                name="instance_gone_at_only_when_gone",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=("account", "status", "id"), name="instance_account_status"),
+            models.Index(fields=("status", "id"), name="instance_status"),
+            models.Index(fields=("account", "region", "gone_at"), name="instance_scope_live"),
+        ]
+
+    def __str__(self) -> str:
+        return self.instance_id

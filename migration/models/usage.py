@@ -1,0 +1,94 @@
+from django.db import models
+
+from migration.models.inventory import Instance
+from migration.models.organization import Scope
+
+
+class InstanceDay(models.Model):
+    """What CloudWatch said of one instance on one UTC day.
+
+    `v1_hours` and `rejected_hours` are lists of 24 numbers or nulls; a null hour had no datapoint and is
+    not zero. `v1_calls` is the sum of the hours that are known, NULL when none is.
+    """
+
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="days")
+    day = models.DateField()
+    v1_calls = models.BigIntegerField(null=True, blank=True)
+    rejected_calls = models.BigIntegerField(null=True, blank=True)
+    measured_hours = models.PositiveSmallIntegerField(default=0)  # hours with a MetadataNoToken datapoint
+    rejected_measured_hours = models.PositiveSmallIntegerField(default=0)
+    v1_hours = models.JSONField(null=True, blank=True)
+    rejected_hours = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=("instance", "day"), name="instance_day_once"),
+            models.CheckConstraint(
+                condition=models.Q(measured_hours__lte=24, rejected_measured_hours__lte=24),
+                name="instance_day_has_24_hours",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(measured_hours=0, v1_calls__isnull=True)
+                | models.Q(measured_hours__gt=0, v1_calls__isnull=False),
+                name="instance_day_sum_needs_a_measured_hour",
+            ),
+        ]
+        indexes = [models.Index(fields=("day",), name="instance_day_day")]
+
+    def __str__(self) -> str:
+        return f"{self.instance_id} {self.day}"
+
+
+class ScopeDay(models.Model):
+    """The rollup every chart reads: one account in one Region on one UTC day.
+
+    `v1_calls` NULL: no instance was measured. `by_status` NULL: that day lies before the first collection,
+    so only CloudWatch's memory of it is known, not the fleet's settings.
+    """
+
+    scope = models.ForeignKey(Scope, on_delete=models.CASCADE, related_name="days")
+    day = models.DateField()
+    v1_calls = models.BigIntegerField(null=True, blank=True)
+    rejected_calls = models.BigIntegerField(null=True, blank=True)
+    instances_measured = models.PositiveIntegerField(default=0)  # with at least one MetadataNoToken datapoint
+    instances_calling_v1 = models.PositiveIntegerField(default=0)
+    instances_rejecting = models.PositiveIntegerField(default=0)  # with at least one ...Rejected datapoint
+    instances_expected = models.PositiveIntegerField(default=0)  # those asked about for that day
+    by_status = models.JSONField(null=True, blank=True)
+    complete = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("scope", "day"), name="scope_day_once")]
+        indexes = [models.Index(fields=("day",), name="scope_day_day")]
+
+    def __str__(self) -> str:
+        return f"{self.scope_id} {self.day}"
+
+
+class CollectionRun(models.Model):
+    """One sweep, by the timetable or by hand; its counters are what `collect --json` prints."""
+
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    trigger = models.CharField(max_length=20)
+    result = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ("-started_at",)
+
+    def __str__(self) -> str:
+        return f"collection {self.pk}"
+
+
+class ScheduledRun(models.Model):
+    """One tick of one periodic job. The UNIQUE constraint makes a second beat harmless."""
+
+    job = models.CharField(max_length=60)
+    window_start = models.DateTimeField()
+    started_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("job", "window_start"), name="scheduled_run_once")]
+
+    def __str__(self) -> str:
+        return f"{self.job} {self.window_start:%Y-%m-%d %H:%M}"

@@ -1,0 +1,50 @@
+"""What a person may see and do. Every look-up of an object by a page goes through here: unseen is 404, not 403."""
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Q, QuerySet
+
+from migration.domain.permissions import Action, allows
+from migration.enums import Role
+from migration.models import Account, Grant
+
+Person = AbstractBaseUser | AnonymousUser
+
+
+def _grants(user: Person) -> list[Grant]:
+    """The person's grants, read once per request: they hang on the user object the request carries."""
+    if not user.is_authenticated or not getattr(user, "is_active", False):
+        return []
+    cached: list[Grant] | None = getattr(user, "_imdsdash_grants", None)
+    if cached is None:
+        cached = list(Grant.objects.filter(user_id=user.pk))
+        user._imdsdash_grants = cached  # type: ignore[union-attr]  # noqa: SLF001 -- our own attribute
+    return cached
+
+
+def _covers(grant: Grant, account: Account) -> bool:
+    if grant.account_id is not None:
+        return grant.account_id == account.pk
+    return not grant.ou_path or account.ou_path == grant.ou_path or account.ou_path.startswith(f"{grant.ou_path}/")
+
+
+def roles(user: Person, account: Account | None = None) -> frozenset[Role]:
+    """The roles over one account, or, without an account, those held anywhere."""
+    return frozenset(Role(grant.role) for grant in _grants(user) if account is None or _covers(grant, account))
+
+
+def can(user: Person, action: Action, account: Account | None = None) -> bool:
+    """May this person do this (to this account; or anywhere at all)?"""
+    return allows(roles(user, account), action)
+
+
+def visible_accounts(user: Person) -> QuerySet[Account]:
+    """The accounts a person may see, whatever the role."""
+    wanted = Q(pk__in=[])
+    for grant in _grants(user):
+        if grant.account_id is not None:
+            wanted |= Q(pk=grant.account_id)
+        elif grant.ou_path:
+            wanted |= Q(ou_path=grant.ou_path) | Q(ou_path__startswith=f"{grant.ou_path}/")
+        else:
+            return Account.objects.all()
+    return Account.objects.filter(wanted)

@@ -1,0 +1,94 @@
+"""What is stored about usage, as the values the rules judge."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from django.db.models import Count, Max, Q, Sum
+
+from migration.domain.readiness import HOURS, NOTHING, Hours, Subject, Window
+from migration.models import Instance, InstanceDay, Waiver
+from migration.queries.planning import options_of
+
+
+def _unpack(hours: list[int | None] | None, measured: int, calls: int | None) -> Hours:
+    """The 24 hours of a stored day. A quiet, wholly measured day is stored without them."""
+    if hours is not None:
+        return tuple(hours)
+    if measured == HOURS and calls == 0:
+        return (0,) * HOURS
+    return NOTHING  # an old day keeps only its sum: which of its hours are known is no longer known
+
+
+def v1_hours(row: InstanceDay) -> Hours:
+    return _unpack(row.v1_hours, row.measured_hours, row.v1_calls)
+
+
+def rejected_hours(row: InstanceDay) -> Hours:
+    return _unpack(row.rejected_hours, row.rejected_measured_hours, row.rejected_calls)
+
+
+def v1_days(pks: Iterable[int], window: Window) -> dict[int, dict[date, Hours]]:
+    """MetadataNoToken by instance and day, over the window and the day it ends in."""
+    if window.until is None or not window.dates:
+        return {}
+    found: dict[int, dict[date, Hours]] = {}
+    rows = InstanceDay.objects.filter(
+        instance_id__in=list(pks), day__gte=window.dates[0], day__lte=window.until.date(), measured_hours__gt=0
+    ).only("instance_id", "day", "v1_hours", "measured_hours", "v1_calls")
+    for row in rows.iterator(chunk_size=2000):
+        found.setdefault(row.instance_id, {})[row.day] = v1_hours(row)
+    return found
+
+
+def subject(row: Instance, days: dict[date, Hours], waived: date | None) -> Subject:
+    """An instance as `readiness.judge` takes it."""
+    return Subject(
+        options=options_of(row),
+        instance_state=row.instance_state,
+        operator_managed=row.operator_managed,
+        first_launched_at=row.first_launched_at,
+        stopped_at=row.stopped_at,
+        first_enforced_at=row.first_enforced_at,
+        waived_until=waived,
+        v1=days,
+    )
+
+
+def waived_until(account_pk: int, region: str, today: date) -> dict[int, date]:
+    """Instance primary key -> the last day of its longest waiver that is still good."""
+    rows = Waiver.objects.filter(
+        instance__account_id=account_pk, instance__region=region, expires_on__gte=today
+    ).values_list("instance_id")
+    return dict(rows.annotate(until=Max("expires_on")))
+
+
+@dataclass(frozen=True, slots=True)
+class DaySums:
+    v1_calls: int | None
+    rejected_calls: int | None
+    measured: int
+    calling_v1: int
+    rejecting: int
+
+
+NOTHING_MEASURED = DaySums(None, None, 0, 0, 0)
+
+
+def day_sums(account_pk: int, region: str, since: date) -> dict[date, DaySums]:
+    """Per UTC day, the sums over a scope's instances, those that are gone included."""
+    rows = (
+        InstanceDay.objects.filter(instance__account_id=account_pk, instance__region=region, day__gte=since)
+        .values("day")
+        .annotate(
+            v1=Sum("v1_calls"),
+            rejected=Sum("rejected_calls"),
+            measured=Count("pk", filter=Q(measured_hours__gt=0)),
+            calling=Count("pk", filter=Q(v1_calls__gt=0)),
+            rejecting=Count("pk", filter=Q(rejected_measured_hours__gt=0)),
+        )
+    )
+    return {
+        row["day"]: DaySums(row["v1"], row["rejected"], row["measured"], row["calling"], row["rejecting"])
+        for row in rows
+    }

@@ -1,0 +1,59 @@
+"""The process's two hands: one that reads AWS and one that writes, with different roles."""
+
+import os
+import socket
+import threading
+from functools import cache
+
+from django.conf import settings
+
+from migration.aws.sessions import Edge, Limits, Target
+from migration.enums import GapKind
+from migration.models import Account
+
+
+def limits() -> Limits:
+    return Limits(
+        connect_timeout=settings.IMDSDASH_AWS_CONNECT_TIMEOUT, read_timeout=settings.IMDSDASH_AWS_READ_TIMEOUT
+    )
+
+
+@cache
+def _edge(purpose: str, pid: int) -> Edge:  # noqa: ARG001 -- the key: one per purpose, and none across a fork
+    return Edge(limits=limits())
+
+
+def reader() -> Edge:
+    return _edge("read", os.getpid())
+
+
+def writer() -> Edge:
+    return _edge("write", os.getpid())
+
+
+def reader_target(account: Account) -> Target:
+    """The account's reader role, or the ambient credentials when the account names no role."""
+    return Target(
+        account_id=account.account_id, role_arn=account.reader_role_arn, external_id=account.external_id,
+        session_name="imdsdash-collect",
+    )  # fmt: skip
+
+
+def enforcer_target(account: Account, *, run_id: int, approved_by: str) -> Target:
+    """The account's enforcer role; the session's name shows run and approver in the account's own CloudTrail."""
+    return Target(
+        account_id=account.account_id,
+        role_arn=account.enforcer_role_arn,
+        external_id=account.external_id,
+        session_name=f"imdsdash-run-{run_id}-{approved_by}",
+    )
+
+
+def me() -> str:
+    """Who holds a lease: host, process, thread."""
+    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"[:120]
+
+
+def gap_of(name: str) -> GapKind:
+    """An edge error's `gap` as the stored word."""
+    return GapKind(name)

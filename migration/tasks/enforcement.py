@@ -1,0 +1,137 @@
+"""Carrying out approved plans. The only importer of the enforcer."""
+
+import time
+from datetime import datetime
+
+import structlog
+from celery import shared_task
+from django.utils import timezone
+
+from migration.actions import enforcement, requests, runs
+from migration.actions.enforcement import Claim
+from migration.aws import ec2, enforcer, errors
+from migration.aws.sessions import Target
+from migration.domain import live
+from migration.enums import RunState
+from migration.models import Account, Run
+from migration.tasks import edges, verification
+from migration.tasks.publish import nudge
+
+log = structlog.get_logger(__name__)
+
+BATCH = 10  # claims whose live read is shared; at 2.5 writes a second they are 4 s old at most
+IDLE_ROUNDS = 20  # looks without anything due before the worker is given back
+LOOK = 0.5  # seconds between looks while a canary or a verification is awaited
+ERRAND = 600.0  # seconds one task drives a run before it hands over to the next nudge
+
+
+def nudge_run(run_id: int) -> None:
+    """Wake a worker for this run, once the caller's transaction is committed."""
+    nudge(drive_run, run_id)
+
+
+@shared_task(name="migration.tasks.enforcement.sweep")
+def sweep() -> None:
+    """Every half minute: take back what dead workers held, and wake a worker for every run that has work due."""
+    for run_id in sorted(enforcement.recover(now=timezone.now())):
+        nudge(drive_run, run_id)
+
+
+@shared_task(name="migration.tasks.enforcement.expire_requests")
+def expire_requests() -> None:
+    requests.expire(now=timezone.now())
+
+
+@shared_task(name="migration.tasks.enforcement.drive_run")
+def drive_run(run_id: int) -> None:
+    """Move a run on until it is over, is paused, or has nothing due. Harmless to run twice, or fifty times at once."""
+    run = Run.objects.filter(pk=run_id).select_related("account").first()
+    if run is None:
+        log.warning("run_unknown", run_id=run_id)
+        return
+    if run.state == RunState.QUEUED:
+        runs.start(run=run, now=timezone.now())
+    until = time.monotonic() + ERRAND
+    idle = 0
+    while idle < IDLE_ROUNDS and time.monotonic() < until:
+        moved = step(run_id)
+        if runs.finish(run_id=run_id, now=timezone.now()) and not moved:
+            return
+        idle = 0 if moved else idle + 1
+        if not moved:
+            time.sleep(LOOK)
+
+
+def step(run_id: int) -> int:
+    """One round: reconcile and verify what is due, then begin what may be begun. Returns how many changes were handled."""
+    handled = verification.look(run_id)
+    claims = enforcement.claim(run_id=run_id, owner=edges.me(), limit=BATCH, now=timezone.now())
+    for region in sorted({claim.region for claim in claims}):
+        handled += _write_all([claim for claim in claims if claim.region == region])
+    return handled
+
+
+def _write_all(claims: list[Claim]) -> int:
+    """Claims of one account and Region: one fresh read for all, then each by itself."""
+    account = Account.objects.get(pk=claims[0].account_pk)
+    try:
+        fresh = ec2.instances_by_id(
+            edges.reader(),
+            edges.reader_target(account),
+            claims[0].region,
+            [claim.instance_id for claim in claims],
+        )
+    except errors.AwsError as error:
+        for claim in claims:
+            _no_read(claim, error, timezone.now())
+        return len(claims)
+    for claim in claims:
+        sight = live.before_write(live=fresh.get(claim.instance_id), before=claim.before, send=claim.send)
+        if sight.finding is live.Finding.GO:
+            _write(claim, edges.enforcer_target(account, run_id=claim.run_id, approved_by=claim.approved_by))
+        else:
+            enforcement.skip(claim=claim, reason=sight.reason, now=timezone.now())
+    return len(claims)
+
+
+def _no_read(claim: Claim, error: errors.AwsError, now: datetime) -> None:
+    """The read before the write failed: nothing was sent."""
+    if error.permanent:
+        enforcement.fail(claim=claim, reason=f"Not read before the change: {error}", error_class=error.code, now=now)
+    else:
+        enforcement.release(claim=claim, reason=f"Not read before the change: {error}", delay=10, now=now)
+
+
+def _write(claim: Claim, target: Target) -> None:
+    """The one write: intent committed, call, outcome recorded."""
+    while (wait := enforcement.wait_before_write(claim=claim, now=timezone.now())) > 0:
+        time.sleep(min(wait, 1.0))
+    if not enforcement.begin(claim=claim, now=timezone.now()):
+        return
+    try:
+        request_id = enforcer.modify_metadata_options(
+            edges.writer(), target, claim.region, claim.instance_id, claim.send
+        )
+    except errors.AwsError as error:
+        _record_error(claim, error)
+        return
+    if not enforcement.record_applied(claim=claim, aws_request_id=request_id, now=timezone.now()):
+        log.warning("lease_lost", change_id=claim.change_id, fence=claim.fence)
+
+
+def _record_error(claim: Claim, error: errors.AwsError) -> None:
+    now = timezone.now()
+    log.info("write_not_confirmed", change_id=claim.change_id, code=error.code, error=str(error))
+    if isinstance(error, errors.Unreachable) or (isinstance(error, errors.Passing) and not _did_nothing(error)):
+        enforcement.record_no_answer(claim=claim, reason=str(error), now=now)
+    elif not error.permanent:
+        enforcement.record_not_now(claim=claim, reason=str(error), delay=10, now=now)
+    else:
+        enforcement.fail(
+            claim=claim, reason=str(error), error_class=error.code or "error", aws_request_id=error.request_id, now=now
+        )
+
+
+def _did_nothing(error: errors.AwsError) -> bool:
+    """An expired session was turned away at the door; a 5xx may have come after the change was made."""
+    return error.code in errors.EXPIRED_CODES

@@ -1,0 +1,77 @@
+"""Rows for tests, each with the least it needs; say only what the test is about."""
+
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from migration.enums import Outcome, Role, RoleState, Status
+from migration.models import Account, Grant, Instance, InstanceDay, Scope, ScopeDay
+
+NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+_numbers = count(1)
+
+
+def user(name: str, *roles: Role, account: Account | None = None, ou_path: str = "") -> User:
+    person = User.objects.create_user(username=name, password=None)
+    for role in roles:
+        Grant.objects.create(user=person, role=role, account=account, ou_path=ou_path)
+    return person
+
+
+def account(**fields: Any) -> Account:
+    number = next(_numbers)
+    fields.setdefault("account_id", f"{number:012d}")
+    fields.setdefault("name", f"account-{number}")
+    fields.setdefault("role_state", RoleState.OK)
+    return Account.objects.create(**fields)
+
+
+def scope(account: Account, region: str = "us-east-1", **fields: Any) -> Scope:
+    fields.setdefault("outcome", Outcome.COMPLETE)
+    fields.setdefault("usage_until", NOW.replace(hour=0))
+    fields.setdefault("inventory_at", NOW)
+    fields.setdefault("complete_at", NOW)
+    return Scope.objects.create(account=account, region=region, **fields)
+
+
+def instance(account: Account, region: str = "us-east-1", **fields: Any) -> Instance:
+    number = next(_numbers)
+    fields.setdefault("instance_id", f"i-{number:017x}")
+    fields.setdefault("name", f"web-{number}")
+    fields.setdefault("instance_state", "running")
+    fields.setdefault("http_tokens", "optional")
+    fields.setdefault("http_put_response_hop_limit", 1)
+    fields.setdefault("http_endpoint", "enabled")
+    fields.setdefault("http_protocol_ipv6", "disabled")
+    fields.setdefault("instance_metadata_tags", "disabled")
+    fields.setdefault("options_state", "applied")
+    fields.setdefault("first_seen_at", NOW - timedelta(days=60))
+    fields.setdefault("last_seen_at", NOW)
+    fields.setdefault("launched_at", NOW - timedelta(days=60))
+    fields.setdefault("first_launched_at", NOW - timedelta(days=60))
+    fields.setdefault("status", Status.READY)
+    fields.setdefault("status_reason", "14 of 14 days fully measured, no IMDSv1 call.")
+    fields.setdefault("measured_days", 14)
+    fields.setdefault("window_days", 14)
+    if fields["status"] == Status.READY:
+        fields.setdefault("v1_calls_window", 0)
+    return Instance.objects.create(account=account, region=region, **fields)
+
+
+def instance_day(instance: Instance, day: date, *, hours: list[int | None] | None = None) -> InstanceDay:
+    hours = [0] * 24 if hours is None else hours
+    known = [hour for hour in hours if hour is not None]
+    return InstanceDay.objects.create(
+        instance=instance,
+        day=day,
+        v1_hours=hours,
+        v1_calls=sum(known) if known else None,
+        measured_hours=len(known),
+    )
+
+
+def scope_day(scope: Scope, day: date, **fields: Any) -> ScopeDay:
+    fields.setdefault("complete", True)
+    return ScopeDay.objects.create(scope=scope, day=day, **fields)
