@@ -217,6 +217,7 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "staticfiles"
+STATIC_ROOT.mkdir(exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -351,8 +352,12 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         "django_structlog": {"level": "WARNING"},
+        # What these have to say of a failed call is said by us, once, in the account's own row.
         "botocore": {"level": "WARNING"},
-        "celery.utils.functional": {"level": "WARNING"},
+        "botocore.credentials": {"level": "CRITICAL"},
+        "celery": {"level": "WARNING"},
+        "kombu": {"level": "ERROR"},
+        "gunicorn": {"level": "WARNING"},
     },
 }
 structlog.configure(

@@ -70,11 +70,15 @@ def stop(*, run: Run, by: User, now: datetime) -> Run:
 
 
 def finish(*, run_id: int, now: datetime) -> bool:
-    """Running -> done or failed once every change is settled. True when the run is over."""
+    """Running -> done or failed once every change is settled. True when nothing of the run is left to do.
+
+    A stopped run is over, and still has to learn what became of the calls that were in flight.
+    """
     run = Run.objects.select_related("account").get(pk=run_id)
+    unsettled = run.changes.exclude(state__in=SETTLED).exists()
     if run.state not in ACTIVE_RUN:
-        return True
-    if run.state != RunState.RUNNING or run.changes.exclude(state__in=SETTLED).exists():
+        return not unsettled
+    if run.state != RunState.RUNNING or unsettled:
         return False
     failed = run.changes.filter(state=ChangeState.FAILED).count()
     to = RunState.FAILED if failed else RunState.DONE

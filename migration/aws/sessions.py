@@ -65,6 +65,7 @@ class Edge:
         self._sessions: dict[Target, boto3.Session] = {}
         self._clients: dict[tuple[Target, str, str, bool], Any] = {}
         self._believed: set[Target] = set()
+        self._loader = botocore.session.Session().get_component("data_loader")
         self._ambient = self._new_session()
         self.home_region = region or self._ambient.region_name or FALLBACK_REGION
 
@@ -174,14 +175,15 @@ class Edge:
         except Exception as error:
             raise errors.translate(error, operation="session", place="this machine") from error
 
-    @staticmethod
-    def _core() -> botocore.session.Session:
-        """A botocore session whose parsers read a number as a time at once.
+    def _core(self) -> botocore.session.Session:
+        """A botocore session that shares the read service models, and whose parsers read a number as a time at once.
 
-        A datapoint's timestamp arrives as epoch seconds, and botocore's own reading of it is nearly the whole
-        cost of a GetMetricData answer.
+        Reading the models is nearly the whole cost of a session, and there is one session per account. A
+        datapoint's timestamp arrives as epoch seconds, and botocore's own reading of it is nearly the whole cost
+        of a GetMetricData answer.
         """
         core = botocore.session.Session()
+        core.register_component("data_loader", self._loader)
         core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=timestamp)
         return core
 

@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 BATCH = 10  # claims whose live read is shared; at 2.5 writes a second they are 4 s old at most
 IDLE_ROUNDS = 20  # looks without anything due before the worker is given back
 LOOK = 0.5  # seconds between looks while a canary or a verification is awaited
+THROTTLED_DELAY = 10.0  # seconds before a change that AWS turned away for now is tried again
 ERRAND = 600.0  # seconds one task drives a run before it hands over to the next nudge
 
 
@@ -125,7 +126,7 @@ def _record_error(claim: Claim, error: errors.AwsError) -> None:
     if isinstance(error, errors.Unreachable) or (isinstance(error, errors.Passing) and not _did_nothing(error)):
         enforcement.record_no_answer(claim=claim, reason=str(error), now=now)
     elif not error.permanent:
-        enforcement.record_not_now(claim=claim, reason=str(error), delay=10, now=now)
+        enforcement.record_not_now(claim=claim, reason=str(error), delay=THROTTLED_DELAY, now=now)
     else:
         enforcement.fail(
             claim=claim, reason=str(error), error_class=error.code or "error", aws_request_id=error.request_id, now=now

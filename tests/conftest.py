@@ -1,0 +1,77 @@
+"""What every test gets: shut sockets, no AWS of the outside, and an audit log whose triggers let a flush through."""
+
+import os
+
+import pytest
+from django.db import connection
+
+# Nothing of this machine's AWS set-up may reach a test, and no test may reach AWS.
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[name]
+os.environ |= {
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+@pytest.fixture(autouse=True)
+def _flushable_audit_log(request: pytest.FixtureRequest):
+    """Tests with real transactions end with a flush, and a flush is just what the triggers refuse."""
+    real = {"transactional_db", "live_server", "django_db_serialized_rollback"} & set(request.fixturenames)
+    marker = request.node.get_closest_marker("django_db")
+    if not real and not (marker and marker.kwargs.get("transaction")):
+        yield
+        return
+    request.getfixturevalue("transactional_db")
+    triggers("on")
+    yield
+    triggers("off")
+
+
+def triggers(switch: str) -> None:
+    """Take the audit triggers off for the flush that ends a test, and put them (and the head row) back before one."""
+    from importlib import import_module
+
+    from migration.models import AuditHead
+
+    module = import_module("migration.migrations.0002_audit_is_append_only")
+    postgres = connection.vendor == "postgresql"
+    off = module.POSTGRES_OFF if postgres else module.SQLITE_OFF
+    on = module.POSTGRES if postgres else module.SQLITE
+    with connection.cursor() as cursor:
+        for statement in [*off, *(on if switch == "on" else [])]:
+            cursor.execute(statement)
+    if switch == "on":
+        AuditHead.objects.get_or_create(pk=1)
+
+
+@pytest.fixture(autouse=True)
+def _no_edge_outlives_its_test():
+    """Sessions and clients are kept per process; the next test has another pretend AWS."""
+    from migration.tasks import edges
+
+    edges._edge.cache_clear()
+    yield
+    edges._edge.cache_clear()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch):
+    """Start a pretend AWS and point boto3 at it: `sandbox = aws(fleet)`."""
+    from sandbox.testing import start
+
+    running = []
+
+    def begin(fleet, **options):
+        sandbox = start(fleet, **options)
+        running.append(sandbox)
+        for name, value in sandbox.env().items():
+            monkeypatch.setenv(name, value)
+        return sandbox
+
+    yield begin
+    for sandbox in running:
+        sandbox.stop()
