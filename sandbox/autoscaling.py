@@ -1,0 +1,180 @@
+"""Auto Scaling groups, whose members are instances of the sandbox's own store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sandbox import ids
+from sandbox.calls import Call, operation
+from sandbox.ec2.launch import launch
+from sandbox.ec2.templates import find_template
+from sandbox.errors import AwsError
+from sandbox.paging import paged
+from sandbox.protocol import iso
+from sandbox.world import Group
+
+if TYPE_CHECKING:
+    from sandbox.instances import Instance
+
+
+def members(call: Call, name: str) -> list[Instance]:
+    """The live members of a group."""
+    return [i for i in call.region.held() if i.blueprint.asg == name and i.state != "terminated"]
+
+
+@operation("autoscaling", "CreateAutoScalingGroup", writes=True)
+def create_auto_scaling_group(call: Call) -> dict[str, Any]:
+    """A group from a launch template; its members take the template's MetadataOptions."""
+    name = call.params["AutoScalingGroupName"]
+    if name in call.region.groups:
+        raise AwsError("AlreadyExists", f"AutoScalingGroup by this name already exists - {name}")
+    spec = call.params.get("LaunchTemplate")
+    if not spec:
+        raise AwsError("ValidationError", "The sandbox makes groups from a LaunchTemplate only.")
+    template = find_template(call.region, spec.get("LaunchTemplateId"), spec.get("LaunchTemplateName"))
+    desired = int(call.params.get("DesiredCapacity", call.params["MinSize"]))
+    group = Group(name, template.template_id, str(spec.get("Version") or "$Default"), desired, call.now)
+    group.minimum, group.maximum = int(call.params["MinSize"]), int(call.params["MaxSize"])
+    group.tags = {tag["Key"]: tag.get("Value", "") for tag in call.params.get("Tags", [])}
+    if desired:
+        _scale_out(call, group, desired)
+    call.region.groups[name] = group
+    call.applied = True
+    return {}
+
+
+def _scale_out(call: Call, group: Group, count: int) -> None:
+    spec = {"LaunchTemplate": {"LaunchTemplateId": group.template_id, "Version": group.template_version}}
+    launch(call, spec, count, asg=group.name)
+
+
+@operation("autoscaling", "UpdateAutoScalingGroup", writes=True)
+def update_auto_scaling_group(call: Call) -> dict[str, Any]:
+    """Another template version or capacity; more capacity is launched at once, less terminates the oldest."""
+    group = _find(call, call.params["AutoScalingGroupName"])
+    spec = call.params.get("LaunchTemplate")
+    if spec:
+        group.template_id = find_template(
+            call.region, spec.get("LaunchTemplateId"), spec.get("LaunchTemplateName")
+        ).template_id
+        group.template_version = str(spec.get("Version") or "$Default")
+    group.minimum = int(call.params.get("MinSize", group.minimum))
+    group.maximum = int(call.params.get("MaxSize", group.maximum))
+    _set_desired(call, group, int(call.params.get("DesiredCapacity", group.desired)))
+    call.applied = True
+    return {}
+
+
+@operation("autoscaling", "SetDesiredCapacity", writes=True)
+def set_desired_capacity(call: Call) -> dict[str, Any]:
+    """Capacity alone."""
+    _set_desired(call, _find(call, call.params["AutoScalingGroupName"]), int(call.params["DesiredCapacity"]))
+    call.applied = True
+    return {}
+
+
+def _set_desired(call: Call, group: Group, desired: int) -> None:
+    now_in = members(call, group.name)
+    if desired > len(now_in):
+        _scale_out(call, group, desired - len(now_in))
+    for instance in now_in[: max(0, len(now_in) - desired)]:
+        instance.stop(call.now, "terminated")
+    group.desired = desired
+
+
+@operation("autoscaling", "DeleteAutoScalingGroup", writes=True)
+def delete_auto_scaling_group(call: Call) -> dict[str, Any]:
+    """With ForceDelete its members are terminated."""
+    group = _find(call, call.params["AutoScalingGroupName"])
+    now_in = members(call, group.name)
+    if now_in and not call.params.get("ForceDelete"):
+        raise AwsError("ResourceInUse", "You cannot delete an AutoScalingGroup while there are instances in it.")
+    for instance in now_in:
+        instance.stop(call.now, "terminated")
+    del call.region.groups[group.name]
+    call.applied = True
+    return {}
+
+
+def _find(call: Call, name: str) -> Group:
+    group = call.region.groups.get(name)
+    if group is None:
+        raise AwsError("ValidationError", f"AutoScalingGroup name not found - {name}")
+    return group
+
+
+@operation("autoscaling", "DescribeAutoScalingGroups")
+def describe_auto_scaling_groups(call: Call) -> dict[str, Any]:
+    """At most 100 a page."""
+    wanted = call.params.get("AutoScalingGroupNames")
+    groups = [g for g in call.region.groups.values() if not wanted or g.name in wanted]
+    page, token = paged(call, groups, 100, limit="MaxRecords")
+    by_group: dict[str, list[Instance]] = {group.name: [] for group in page}
+    for instance in call.region.held():
+        if instance.blueprint.asg in by_group and instance.state != "terminated":
+            by_group[instance.blueprint.asg].append(instance)
+    return {"AutoScalingGroups": [_group(call, g, by_group[g.name]) for g in page], "NextToken": token}
+
+
+def _template_spec(call: Call, template_id: str, version: str) -> dict[str, Any] | None:
+    template = call.region.templates.get(template_id)
+    if template is None:
+        return None
+    return {"LaunchTemplateId": template_id, "LaunchTemplateName": template.name, "Version": version}
+
+
+def _group(call: Call, group: Group, instances: list[Instance]) -> dict[str, Any]:
+    owner = f"arn:aws:autoscaling:{call.region.name}:{call.region.account_id}"
+    group_id = ids.digest(group.name)[:8]
+    return {
+        "AutoScalingGroupName": group.name,
+        "AutoScalingGroupARN": f"{owner}:autoScalingGroup:{group_id}:autoScalingGroupName/{group.name}",
+        "LaunchTemplate": _template_spec(call, group.template_id, group.template_version),
+        "MinSize": group.minimum,
+        "MaxSize": group.maximum,
+        "DesiredCapacity": group.desired,
+        "DefaultCooldown": 300,
+        "AvailabilityZones": sorted({i.zone for i in instances}) or [f"{call.region.name}a"],
+        "HealthCheckType": "EC2",
+        "HealthCheckGracePeriod": 0,
+        "CreatedTime": iso(group.created_at),
+        "Instances": [_member(call, i) for i in instances],
+        "Tags": [
+            {
+                "Key": k,
+                "Value": v,
+                "ResourceId": group.name,
+                "ResourceType": "auto-scaling-group",
+                "PropagateAtLaunch": True,
+            }
+            for k, v in group.tags.items()
+        ],
+        "NewInstancesProtectedFromScaleIn": False,
+    }
+
+
+def _member(call: Call, instance: Instance) -> dict[str, Any]:
+    shared = instance.blueprint
+    return {
+        "InstanceId": instance.instance_id,
+        "InstanceType": shared.instance_type,
+        "AvailabilityZone": instance.zone,
+        "LifecycleState": "InService" if instance.state == "running" else "Warmed:Stopped",
+        "HealthStatus": "HEALTHY",
+        "LaunchTemplate": _template_spec(call, shared.template_id, str(shared.template_version)),
+        "ProtectedFromScaleIn": False,
+    }
+
+
+@operation("autoscaling", "DescribeAutoScalingInstances")
+def describe_auto_scaling_instances(call: Call) -> dict[str, Any]:
+    """At most 50 a page."""
+    wanted = call.params.get("InstanceIds")
+    found = [
+        i
+        for i in call.region.held()
+        if i.blueprint.asg in call.region.groups and i.state != "terminated" and (not wanted or i.instance_id in wanted)
+    ]
+    page, token = paged(call, found, 50, limit="MaxRecords")
+    shown = [{**_member(call, i), "AutoScalingGroupName": i.blueprint.asg} for i in page]
+    return {"AutoScalingInstances": shown, "NextToken": token}

@@ -1,0 +1,1 @@
+"""Fleet file: read, checked, built into a world."""

@@ -1,0 +1,223 @@
+"""The pretend organisation as it stands: accounts, their Regions, what is in them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from sandbox import ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sandbox.instances import Instance, MetadataOptions
+
+DEFAULT_REGIONS: Final = frozenset({
+    "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1",
+    "eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1", "eu-north-1",
+    "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1",
+})  # fmt: skip
+"""Regions that need no opt-in; an account cannot disable them."""
+
+OPT_IN_REGIONS: Final = frozenset({
+    "af-south-1", "ap-east-1", "ap-east-2", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5",
+    "ap-southeast-6", "ap-southeast-7", "ca-west-1", "eu-central-2", "eu-south-1", "eu-south-2", "il-central-1",
+    "me-central-1", "me-south-1", "mx-central-1",
+})  # fmt: skip
+
+
+@dataclass(slots=True)
+class Defaults:
+    """Account-level defaults of one Region; None is no preference."""
+
+    http_tokens: str | None = None
+    http_put_response_hop_limit: int | None = None
+    http_endpoint: str | None = None
+    instance_metadata_tags: str | None = None
+    http_tokens_enforced: str | None = None
+    managed_by: str = "account"
+    exception_message: str | None = None
+
+    @property
+    def enforced(self) -> bool:
+        """Whether v1 may not be allowed any more in this account and Region."""
+        return self.http_tokens_enforced == "enabled"
+
+
+@dataclass(slots=True)
+class Image:
+    """An AMI."""
+
+    image_id: str
+    name: str
+    owner_id: str
+    platform: str = "linux"
+    imds_support: str | None = None
+    created_at: float = 0.0
+
+
+@dataclass(slots=True)
+class TemplateVersion:
+    """One immutable version of a launch template; `data` has the names of RequestLaunchTemplateData."""
+
+    number: int
+    data: dict[str, Any]
+    description: str = ""
+    created_at: float = 0.0
+
+
+@dataclass(slots=True)
+class LaunchTemplate:
+    """A launch template and its versions, oldest first."""
+
+    template_id: str
+    name: str
+    versions: list[TemplateVersion]
+    default_version: int = 1
+    operator: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def version(self, wanted: str) -> TemplateVersion | None:
+        """The version that a number, $Latest or $Default names."""
+        if wanted == "$Latest":
+            return self.versions[-1]
+        number = self.default_version if wanted == "$Default" else int(wanted) if wanted.isdigit() else 0
+        return next((v for v in self.versions if v.number == number), None)
+
+
+@dataclass(slots=True)
+class Group:
+    """An Auto Scaling group; its members are the instances that carry its name."""
+
+    name: str
+    template_id: str
+    template_version: str
+    desired: int
+    created_at: float
+    minimum: int = 0
+    maximum: int = 0
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Region:
+    """What one account has in one Region."""
+
+    name: str
+    account_id: str
+    defaults: Defaults = field(default_factory=Defaults)
+    instances: dict[str, Instance] = field(default_factory=dict)
+    images: dict[str, Image] = field(default_factory=dict)
+    templates: dict[str, LaunchTemplate] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+
+    def held(self) -> tuple[Instance, ...]:
+        """Its instances, copied at once, so that a launch in another thread does not disturb a listing."""
+        return tuple(self.instances.values())
+
+    @property
+    def vpc_id(self) -> str:
+        """The one VPC."""
+        return ids.aws_id("vpc", self.account_id, self.name)
+
+    def template_named(self, name: str) -> LaunchTemplate | None:
+        """The launch template of this name."""
+        return next((t for t in self.templates.values() if t.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role that can be assumed, and whom it trusts."""
+
+    name: str
+    kind: str = "reader"
+    external_id: str | None = None
+    trusted: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Account:
+    """A member of the organisation."""
+
+    account_id: str
+    name: str
+    email: str
+    path: tuple[str, ...] = ("Root",)
+    state: str = "ACTIVE"
+    joined_at: float = 0.0
+    tags: dict[str, str] = field(default_factory=dict)
+    regions: dict[str, Region] = field(default_factory=dict)
+    roles: dict[str, Role] = field(default_factory=dict)
+    deny: tuple[str, ...] = ()
+    deny_assume: bool = False
+    managed_visibility: str = "hidden"
+
+
+@dataclass(frozen=True, slots=True)
+class LongTermKey:
+    """An access key of a user in an account."""
+
+    access_key_id: str
+    secret_access_key: str
+    account_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this AWS behaves where AWS may behave in more than one way."""
+
+    apply_seconds: float = 1.0
+    zero_fill: bool = True
+    empty_pages: bool = False
+    page_size: int = 1000
+
+
+@dataclass(slots=True)
+class World:
+    """Everything. `lock` is held by whoever changes it."""
+
+    seed: int
+    anchor: float
+    settings: Settings = field(default_factory=Settings)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    keys: dict[str, LongTermKey] = field(default_factory=dict)
+    organization_id: str | None = None
+    management_account: str = ""
+    instances: dict[str, Instance] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    listeners: list[Any] = field(default_factory=list)
+
+    @property
+    def first_account(self) -> Account:
+        """Whose key any long-term key is, when the fleet names no credentials."""
+        return next(iter(self.accounts.values()))
+
+    def add(self, instance: Instance) -> None:
+        """Put an instance in its account and Region."""
+        with self.lock:
+            instance.sequence = len(self.instances) + 1
+            self.instances[instance.instance_id] = instance
+            self.accounts[instance.account_id].regions[instance.region].instances[instance.instance_id] = instance
+
+    def tell(self, event: str, **facts: object) -> None:
+        """Tell the listeners (the state file) of a change."""
+        for listener in self.listeners:
+            listener({"at": time.time(), "event": event, **facts})
+
+    def change_options(self, instance: Instance, options: MetadataOptions, now: float, settles_at: float) -> None:
+        """Change an instance's options and tell of it."""
+        with self.lock:
+            instance.change_options(options, now, settles_at)
+        self.tell("options", instance_id=instance.instance_id, options=as_dict(options))
+
+
+def as_dict(options: MetadataOptions) -> dict[str, Any]:
+    """The options by field name."""
+    return {name: getattr(options, name) for name in options.__slots__}
+
+
+def live(instances: Iterable[Instance], now: float) -> list[Instance]:
+    """Without those terminated more than an hour ago, which AWS no longer shows."""
+    return [i for i in instances if i.state != "terminated" or (i.last_stop or now) > now - 3600]
