@@ -12,7 +12,7 @@ from migration.models import Account, Instance, InstanceDay, RegionDefaults, Sco
 from migration.tasks import collection, edges
 from tests import fleets
 
-pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("sandbox")]
+pytestmark = pytest.mark.django_db
 
 
 def collect_all() -> dict[str, collection.Passed]:

@@ -13,7 +13,7 @@ from migration.tasks import collection, edges
 from migration.tasks import enforcement as tasks
 from tests import factories, fleets
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("sandbox")]
+pytestmark = pytest.mark.django_db(transaction=True)
 WRITE = "ModifyInstanceMetadataOptions"
 
 

@@ -1,0 +1,121 @@
+"""kill -9 of the worker at three points: every item settles, no instance is written more than twice.
+
+On the embedded set-up (SQLite, messages in memory) and on PostgreSQL with Redis.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests import fleets, services
+from tests.processes import House, Process, Sandbox, house
+
+pytestmark = pytest.mark.chaos
+WRITE = "ModifyInstanceMetadataOptions"
+SIZE = 4
+FLEET = fleets.alone({"count": SIZE, "name_prefix": "web", **fleets.QUIET}, settings={"apply_seconds": 1.5})
+APPROVE = """
+from django.contrib.auth.models import User
+from migration.actions import requests
+ellen, adam = User.objects.get(username="ellen"), User.objects.get(username="adam")
+draft = requests.draft_plan(account=Account.objects.get(), by=ellen, now=timezone.now())
+waiting = requests.submit(request=draft, by=ellen, reason="", version=draft.version, now=timezone.now())
+run = requests.approve(request=waiting, by=adam, comment="", version=waiting.version, now=timezone.now())
+print(json.dumps(run.changes.count()))
+"""
+OUTCOME = """
+run = Run.objects.get()
+changes = list(run.changes.values("state", "reason", "writes", "after", "target_instance_id"))
+print(json.dumps({"run": run.state, "why": run.state_reason, "changes": changes}))
+"""
+
+
+@pytest.fixture(params=["sqlite-memory", "postgres-redis"])
+def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[House, Sandbox]]:
+    if request.param == "sqlite-memory":
+        with house(tmp_path, FLEET) as made:
+            yield made
+        return
+    with services.postgres() as database, services.redis() as redis:
+        name = f"chaos_{time.time_ns()}"
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        address = database.rsplit("/", 1)[0] + f"/{name}"
+        with house(tmp_path, FLEET, DATABASE_URL=address, REDIS_URL=redis) as made:
+            yield made
+
+
+def staff(one: House) -> list[Process]:
+    """The processes that do the work."""
+    if "REDIS_URL" in one.environment:
+        return [one.worker(), one.beat()]
+    return [one.up()[0]]
+
+
+def prepare(one: House) -> None:
+    one.manage("migrate", "--verbosity", "0")
+    one.manage("people", "add", "ellen", "--role", "engineer", "--password-stdin", stdin="a-long-password-1\n")
+    one.manage("people", "add", "adam", "--role", "approver", "--password-stdin", stdin="a-long-password-2\n")
+    one.manage("collect")
+    assert one.ask(APPROVE) == SIZE
+
+
+def settle(one: House) -> dict[str, Any]:
+    """Wait for the run's end."""
+    until = time.monotonic() + 90
+    told: dict[str, Any] = {}
+    while time.monotonic() < until:
+        told = one.ask(OUTCOME)
+        if told["run"] not in {"queued", "running"}:
+            return told
+        time.sleep(1)
+    logs = "\n".join(process.log.read_text()[-1500:] for process in one.processes[1:])
+    raise AssertionError(f"the run did not end: {told}\n{logs}")
+
+
+def wait_for_state(one: House, state: str) -> None:
+    script = f"print(json.dumps(Change.objects.filter(state={state!r}).count()))"
+    until = time.monotonic() + 40
+    while time.monotonic() < until:
+        if one.ask(script):
+            return
+    raise TimeoutError(f"no change became {state}")
+
+
+@pytest.mark.parametrize("point", ["before the call", "applied, not recorded", "recorded"])
+def test_a_worker_killed_loses_nothing_and_writes_nothing_a_third_time(installation, point):
+    one, sandbox = installation
+    prepare(one)
+    if point == "before the call":
+        sandbox.faults({"kind": "barrier", "name": "kill", "point": "before", "operation": WRITE, "times": 1})
+    elif point == "applied, not recorded":
+        sandbox.faults({"kind": "barrier", "name": "kill", "point": "after", "operation": WRITE, "times": 1})
+    else:
+        sandbox.faults({"kind": "pending", "operation": WRITE, "seconds": 8, "times": 1})
+    workers = staff(one)
+    if point == "recorded":
+        wait_for_state(one, "applied")
+    else:
+        sandbox.wait_for_barrier()
+    for worker in workers:
+        worker.kill()
+    sandbox.faults()
+    if point != "recorded":
+        sandbox.release("kill", "drop")
+
+    staff(one)
+    told = settle(one)
+
+    assert told["run"] == "done", told
+    assert Counter(change["state"] for change in told["changes"]) == {"verified": SIZE}
+    assert all(change["after"]["HttpTokens"] == "required" for change in told["changes"])
+    applied = Counter(call["params"]["InstanceId"] for call in sandbox.calls(operation=WRITE) if call["applied"])
+    sent = Counter(call["params"]["InstanceId"] for call in sandbox.calls(operation=WRITE))
+    assert set(applied.values()) == {1}, "no instance is changed twice"
+    assert max(sent.values()) == (2 if point == "before the call" else 1)
+    assert "the chain holds" in one.manage("audit", "verify")
