@@ -21,7 +21,7 @@ def main() -> None:
 def database_sentence(error: Exception) -> str:
     """What is wrong with the database, in one sentence."""
     told = first_line(error)
-    if "no such table" in told or "does not exist" in told and "relation" in told:
+    if "no such table" in told or ("does not exist" in told and "relation" in told):
         return f"imdsdash: the database has no tables yet ({told}); run `manage.py migrate` first."
     return f"imdsdash: the database cannot be used: {told}. Check DATABASE_URL; nothing was changed."
 

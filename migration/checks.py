@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, register
 def time_limits_below_visibility(**_: Any) -> list[CheckMessage]:
     """A task longer than Redis's visibility timeout is delivered again while its first copy still runs."""
     visibility = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("visibility_timeout")
-    if visibility is not None and settings.CELERY_TASK_TIME_LIMIT >= visibility:
+    if visibility is not None and visibility <= settings.CELERY_TASK_TIME_LIMIT:
         return [
             Error(
                 f"CELERY_TASK_TIME_LIMIT ({settings.CELERY_TASK_TIME_LIMIT} s) must be below the broker's "
@@ -25,7 +25,7 @@ def time_limits_below_visibility(**_: Any) -> list[CheckMessage]:
 def lease_outlives_one_call(**_: Any) -> list[CheckMessage]:
     """A lease must outlast the longest single AWS call, or a second worker starts beside a living one."""
     longest = settings.IMDSDASH_AWS_CONNECT_TIMEOUT + settings.IMDSDASH_AWS_READ_TIMEOUT
-    if settings.IMDSDASH_LEASE_SECONDS <= longest:
+    if longest >= settings.IMDSDASH_LEASE_SECONDS:
         return [
             Error(
                 f"IMDSDASH_LEASE_SECONDS ({settings.IMDSDASH_LEASE_SECONDS}) must be more than the AWS connect and "

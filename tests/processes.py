@@ -38,10 +38,8 @@ class Process:
         if self.child.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.child.pid, signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.child.wait(8)
-            except subprocess.TimeoutExpired:
-                pass
         self.kill()
 
 
@@ -109,7 +107,7 @@ class Sandbox:
         return self._ask("GET", f"calls?{query}")["calls"]
 
     def faults(self, *rules: dict[str, Any]) -> None:
-        self._ask("POST", "faults", {"rules": list(rules)})
+        self._ask("PUT", "faults", {"rules": list(rules)})
 
     def wait_for_barrier(self, seconds: float = 40) -> None:
         until = time.monotonic() + seconds

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,11 +88,11 @@ def postgres() -> Iterator[str]:
         return
     port = free_port()
     folder = Path(tempfile.mkdtemp(prefix="imdsdash-pg-"))
-    as_user: dict[str, str] = {}
+    as_user: dict[str, Any] = {}
     if getpass.getuser() == "root" or os.geteuid() == 0:
         as_user = {"user": "postgres"}
         shutil.chown(folder, "postgres")
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
     subprocess.run(
         [binaries / "initdb", "-D", folder / "data", "-U", "imdsdash", "--auth=trust", "-E", "UTF8", "--no-sync"],
         check=True,

@@ -153,7 +153,7 @@ def _as_claim(change: Change, run: Run) -> Claim:
     )
 
 
-def _settle(
+def _settle(  # noqa: PLR0917 -- a row's move, told in the order of the sentence
     change: Change, to: ChangeState, reason: str, error_class: str, now: datetime, fence: int | None = None, **more: Any
 ) -> None:
     moves.move(
@@ -185,7 +185,8 @@ def wait_before_write(*, claim: Claim, now: datetime) -> float:
     )["last"]
     if last is None:
         return 0.0
-    return max(0.0, 1 / settings.IMDSDASH_WRITES_PER_SECOND - (now - last).total_seconds())
+    distance: float = 1 / settings.IMDSDASH_WRITES_PER_SECOND - (now - last).total_seconds()
+    return max(0.0, distance)
 
 
 def begin(*, claim: Claim, now: datetime) -> bool:

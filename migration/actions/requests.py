@@ -176,12 +176,14 @@ def _already_running(request: EnforcementRequest) -> str:
 
 
 def _sign(request: EnforcementRequest, *, by: User, decision: Decision, comment: str, now: datetime) -> None:
+    if request.requested_by is None:
+        raise Refused("Nobody has asked for approval of this plan yet, so there is nothing to decide.")
     try:
         with transaction.atomic():
             Approval.objects.create(
                 request=request,
                 approver=by,
-                requester_id=request.requested_by_id,
+                requester=request.requested_by,
                 decision=decision,
                 plan_hash=request.plan_hash,
                 comment=comment,

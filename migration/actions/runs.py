@@ -49,7 +49,10 @@ def resume(*, run: Run, by: User, now: datetime) -> Run:
 
 
 def stop(*, run: Run, by: User, now: datetime) -> Run:
-    """End the run: what waits is skipped at once, what is in flight is still reconciled and verified. Raises Refused."""
+    """End the run: what waits is skipped at once, what is in flight is still reconciled and verified.
+
+    Raises Refused.
+    """
     _may_steer(run, by=by, now=now)
     reason = f"Stopped by {by.get_username()}."
     with transaction.atomic():

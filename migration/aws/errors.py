@@ -91,7 +91,7 @@ class Unreachable(AwsError):
 
 
 def translate(error: Exception, *, operation: str, place: str) -> AwsError:
-    """botocore's exception as one of ours. `place` says whom and where was asked, for the sentence."""
+    """A botocore exception as one of ours. `place` says whom and where was asked, for the sentence."""
     if isinstance(error, AwsError):
         return error
     if isinstance(error, botocore.ClientError):

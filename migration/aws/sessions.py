@@ -50,7 +50,7 @@ class Meter:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, event_name: str) -> None:
-        """botocore's `before-send.<service>.<Operation>`."""
+        """Count one of botocore's `before-send.<service>.<Operation>`."""
         with self._lock:
             self.calls[event_name.rsplit(".", 1)[-1]] += 1
 
@@ -65,8 +65,11 @@ class Edge:
         self._sessions: dict[Target, boto3.Session] = {}
         self._clients: dict[tuple[Target, str, str, bool], Any] = {}
         self._believed: set[Target] = set()
-        self._loader = botocore.session.Session().get_component("data_loader")
-        self._ambient = self._new_session()
+        try:
+            self._loader = botocore.session.Session().get_component("data_loader")
+            self._ambient = boto3.Session(botocore_session=self._core())
+        except Exception as error:
+            raise errors.translate(error, operation="session", place="this machine") from error
         self.home_region = region or self._ambient.region_name or FALLBACK_REGION
 
     def client(self, target: Target, service: str, region: str, *, once: bool = False) -> Any:
@@ -110,7 +113,7 @@ class Edge:
         key = (target, service, region, once)
         with self._lock:
             if key not in self._clients:
-                session = self._session(target)
+                session: Any = self._session(target)
                 config = self._config(once=once)
                 try:
                     client = session.client(service, region_name=region, config=config)
@@ -169,12 +172,6 @@ class Edge:
 
         return refresh
 
-    def _new_session(self) -> boto3.Session:
-        try:
-            return boto3.Session(botocore_session=self._core())
-        except Exception as error:
-            raise errors.translate(error, operation="session", place="this machine") from error
-
     def _core(self) -> botocore.session.Session:
         """A botocore session that shares the read service models, and whose parsers read a number as a time at once.
 
@@ -196,7 +193,7 @@ def timestamp(value: Any) -> datetime:
 
 
 def session_name(text: str) -> str:
-    """A RoleSessionName or SourceIdentity: 2-64 characters of `[\\w+=,.@-]` (STS API)."""
+    """A RoleSessionName or SourceIdentity: 2-64 letters, digits or any of `_+=,.@-` (STS API)."""
     return re.sub(r"[^\w+=,.@-]", "-", text, flags=re.ASCII)[:64].ljust(2, "-")
 
 

@@ -35,7 +35,7 @@ class Web(BaseApplication):
 
     def __init__(self, *, host: str, port: int, ready: Callable[[], None]) -> None:
         self.host, self.port, self.ready = host, port, ready
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
 
     def load_config(self) -> None:
         settings: dict[str, Any] = {
@@ -52,7 +52,7 @@ class Web(BaseApplication):
             "post_worker_init": self._started,
         }
         for name, value in settings.items():
-            self.cfg.set(name, value)
+            self.cfg.set(name, value)  # type: ignore[union-attr]
 
     def load(self) -> Any:
         return get_wsgi_application()
@@ -64,8 +64,10 @@ class Web(BaseApplication):
 
 def start_threads() -> None:
     """Start the worker and beat of this process, and let what is due begin at once."""
+    app: Any = current_app
+    app = app._get_current_object()  # noqa: SLF001 -- Celery's own way to the app behind the proxy
     worker = WorkController(
-        app=current_app._get_current_object(),  # noqa: SLF001 -- Celery's own way to the app behind the proxy
+        app=app,
         pool_cls="threads",
         concurrency=WORKER_THREADS,
         queues=",".join(QUEUES),
@@ -75,7 +77,7 @@ def start_threads() -> None:
         hostname=f"embedded-{os.getpid()}@{socket.gethostname()}",
         loglevel="WARNING",
     )
-    beat = EmbeddedService(current_app._get_current_object(), thread=True, scheduler_cls=Scheduler)  # noqa: SLF001
+    beat: Any = EmbeddedService(app, thread=True, scheduler_cls=Scheduler)
     beat.daemon = True
     _alive[:] = [worker, beat]
     threading.Thread(target=worker.start, name="celery-worker", daemon=True).start()

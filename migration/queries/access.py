@@ -8,16 +8,17 @@ from migration.enums import Role
 from migration.models import Account, Grant
 
 Person = AbstractBaseUser | AnonymousUser
+CACHE = "_imdsdash_grants"
 
 
 def _grants(user: Person) -> list[Grant]:
     """The person's grants, read once per request: they hang on the user object the request carries."""
     if not user.is_authenticated or not getattr(user, "is_active", False):
         return []
-    cached: list[Grant] | None = getattr(user, "_imdsdash_grants", None)
+    cached: list[Grant] | None = getattr(user, CACHE, None)
     if cached is None:
         cached = list(Grant.objects.filter(user_id=user.pk))
-        user._imdsdash_grants = cached  # type: ignore[union-attr]  # noqa: SLF001 -- our own attribute
+        setattr(user, CACHE, cached)
     return cached
 
 

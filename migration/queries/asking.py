@@ -41,9 +41,10 @@ def questions(scope: Scope, *, until: datetime) -> list[Question]:
     oldest: dict[str, datetime] = {}
     for pk, instance_id, tokens, known_until, enforced_at in rows:
         first = known_until is None or known_until < until - CATCH_UP
-        for metric in _metrics(tokens, first=first, changed=enforced_at and enforced_at > until - overlap * 2):
+        changed = enforced_at is not None and enforced_at > until - overlap * 2
+        for metric in _metrics(tokens, first=first, changed=changed):
             asked.setdefault((metric, first), {})[instance_id] = pk
-            if not first:
+            if known_until is not None and not first:
                 oldest[metric] = min(oldest.get(metric, known_until), known_until)
     return [
         Question(metric, beginning if first else _midnight(oldest[metric] - overlap), pks)
@@ -51,7 +52,7 @@ def questions(scope: Scope, *, until: datetime) -> list[Question]:
     ]
 
 
-def _metrics(tokens: str, *, first: bool, changed: bool) -> list[str]:
+def _metrics(tokens: str | None, *, first: bool, changed: bool) -> list[str]:
     if tokens == "optional":
         return ["v1"]
     return ["v1", "rejected"] if first or changed else ["rejected"]

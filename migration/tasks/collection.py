@@ -110,7 +110,7 @@ def ambient_account(edge: Edge) -> Account:
 
 
 def open_account(edge: Edge, account: Account, *, now: datetime, only: str = "") -> list[Scope]:
-    """Enter an account and list its scopes. `only`: a single Region; `IMDSDASH_REGIONS` narrows what the account may use.
+    """Enter an account and list its scopes. `only`: a single Region; `IMDSDASH_REGIONS` narrows the others.
 
     Raises AwsError after the failure is written on the account and on the scopes it was known to have.
     """

@@ -33,20 +33,18 @@ def writer() -> Edge:
 
 def reader_target(account: Account) -> Target:
     """The account's reader role, or the ambient credentials when the account names no role."""
-    return Target(
-        account_id=account.account_id, role_arn=account.reader_role_arn, external_id=account.external_id,
-        session_name="imdsdash-collect",
-    )  # fmt: skip
+    return _target(account, account.reader_role_arn, "imdsdash-collect")
 
 
 def enforcer_target(account: Account, *, run_id: int, approved_by: str) -> Target:
     """The account's enforcer role; the session's name shows run and approver in the account's own CloudTrail."""
-    return Target(
-        account_id=account.account_id,
-        role_arn=account.enforcer_role_arn,
-        external_id=account.external_id,
-        session_name=f"imdsdash-run-{run_id}-{approved_by}",
-    )
+    return _target(account, account.enforcer_role_arn, f"imdsdash-run-{run_id}-{approved_by}")
+
+
+def _target(account: Account, role_arn: str, session_name: str) -> Target:
+    if not role_arn:
+        return Target(account_id=account.account_id)
+    return Target(account.account_id, role_arn, account.external_id, session_name)
 
 
 def me() -> str:

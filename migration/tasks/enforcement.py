@@ -64,7 +64,7 @@ def drive_run(run_id: int) -> None:
 
 
 def step(run_id: int) -> int:
-    """One round: reconcile and verify what is due, then begin what may be begun. Returns how many changes were handled."""
+    """One round: reconcile and verify what is due, then begin what may be begun. Returns how many were handled."""
     handled = verification.look(run_id)
     claims = enforcement.claim(run_id=run_id, owner=edges.me(), limit=BATCH, now=timezone.now())
     for region in sorted({claim.region for claim in claims}):

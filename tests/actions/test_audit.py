@@ -22,7 +22,9 @@ def test_a_chain_as_written_holds():
     assert audit.verify() is None
 
 
-@pytest.mark.parametrize("statement", ["UPDATE migration_auditevent SET reason = 'x'", "DELETE FROM migration_auditevent"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE migration_auditevent SET reason = 'x'", "DELETE FROM migration_auditevent"]
+)
 def test_the_database_refuses_to_change_or_remove_an_event(statement):
     three_events()
 

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from migration.actions import requests
 from migration.actions.errors import Refused, Stale
 from migration.enums import ChangeState, RequestState, Role, RunState, Status
-from migration.models import Account, Approval, AuditEvent, EnforcementRequest, Run
+from migration.models import Account, Approval, AuditEvent, EnforcementRequest, Grant, Run
 from tests import factories
 from tests.factories import NOW
 
@@ -49,9 +49,7 @@ def test_a_plan_holds_ready_instances_and_says_why_the_others_are_excluded(accou
 
     assert [change["name"] for change in draft.plan["changes"]] == ["web"]
     assert draft.plan["changes"][0]["send"] == {"HttpTokens": "required"}
-    assert [(one["name"], one["reason"]) for one in draft.plan["excluded"]] == [
-        ("db", "7 IMDSv1 calls in the window.")
-    ]
+    assert [(one["name"], one["reason"]) for one in draft.plan["excluded"]] == [("db", "7 IMDSv1 calls in the window.")]
 
 
 def test_an_instance_with_a_blocker_is_not_planned(account, engineer):
@@ -100,7 +98,7 @@ def test_approval_makes_a_run_with_one_pending_change_for_each_planned_instance(
 
 
 def test_the_requester_cannot_approve_even_as_admin(account, waiting, engineer):
-    factories.Grant.objects.create(user=engineer, role=Role.ADMIN)
+    Grant.objects.create(user=engineer, role=Role.ADMIN)
     engineer = type(engineer).objects.get(pk=engineer.pk)
 
     with pytest.raises(Refused, match="You made this request, so somebody else must decide on it"):

@@ -145,12 +145,16 @@ def test_an_old_instance_without_a_boot_in_the_window_is_ready_with_a_warning():
 @st.composite
 def lives(draw) -> Subject:
     """An instance with datapoints only in hours in which it can have run."""
-    born = draw(st.none() | st.datetimes(datetime(2026, 10, 20), datetime(2026, 11, 20, 7)).map(lambda t: t.replace(tzinfo=UTC)))
+    born = draw(
+        st.none() | st.datetimes(datetime(2026, 10, 20), datetime(2026, 11, 20, 7)).map(lambda t: t.replace(tzinfo=UTC))
+    )
     stopped = draw(st.booleans())
     stopped_at = None
     if stopped:
         least = (born or datetime(2026, 11, 1, tzinfo=UTC)).replace(tzinfo=None)
-        stopped_at = draw(st.none() | st.datetimes(least, datetime(2026, 11, 20, 8)).map(lambda t: t.replace(tzinfo=UTC)))
+        stopped_at = draw(
+            st.none() | st.datetimes(least, datetime(2026, 11, 20, 8)).map(lambda t: t.replace(tzinfo=UTC))
+        )
     values = draw(st.sampled_from([(0,), (0, 0, 0, None), (0, 0, 0, 0, 0, 0, 0, 7), (0, None, 3)]))
     picks = draw(st.randoms(use_true_random=False))
     v1 = {}
@@ -184,7 +188,7 @@ def test_taking_datapoints_away_never_makes_an_instance_readier(one: Subject, da
 @settings(max_examples=100, deadline=None)
 @given(one=lives())
 def test_without_any_datapoint_nothing_owed_is_ever_ready(one: Subject):
-    blind = replace(one, v1={day: NOTHING for day in one.v1})
+    blind = replace(one, v1=dict.fromkeys(one.v1, NOTHING))
 
     assert judge(blind, WINDOW).status in {Status.UNKNOWN, Status.SETTLING}
     assert judge(blind, WINDOW).v1_calls is None

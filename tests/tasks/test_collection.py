@@ -273,7 +273,7 @@ def test_a_wholly_silent_day_has_no_row_and_no_zero(aws):
 
     collect_all()
 
-    silent = datetime.now(UTC).date() - timedelta(days=5)
+    silent = timezone.now().date() - timedelta(days=5)
     assert not InstanceDay.objects.filter(day=silent).exists()
     rollup = ScopeDay.objects.get(day=silent)
     assert (rollup.v1_calls, rollup.instances_measured, rollup.instances_expected) == (None, 0, 1)
@@ -284,7 +284,7 @@ def test_the_rollup_is_the_sum_of_its_instance_days(aws):
 
     collect_all()
 
-    day = datetime.now(UTC).date() - timedelta(days=2)
+    day = timezone.now().date() - timedelta(days=2)
     parts = InstanceDay.objects.filter(day=day)
     rollup = ScopeDay.objects.get(day=day)
     assert rollup.v1_calls == sum(part.v1_calls or 0 for part in parts) > 0

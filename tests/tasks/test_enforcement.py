@@ -188,7 +188,7 @@ def test_an_instance_that_already_is_required_is_skipped_without_a_call(aws):
 
 
 def test_an_instance_seen_calling_v1_since_the_plan_is_skipped(aws):
-    sandbox, run = begin(aws)
+    _sandbox, run = begin(aws)
     caller = run.changes.last()
     Instance.objects.filter(pk=caller.instance_id).update(status=Status.IN_USE, status_reason="1 IMDSv1 call today.")
 
@@ -253,7 +253,7 @@ def test_a_lagging_read_is_waited_out(aws):
 
 
 def test_pending_is_not_done(aws):
-    sandbox, run = begin(aws, {"name": "web", **fleets.QUIET}, settings={"apply_seconds": 1.5})
+    _sandbox, run = begin(aws, {"name": "web", **fleets.QUIET}, settings={"apply_seconds": 1.5})
 
     tasks.runs.start(run=run, now=timezone.now())
     tasks.step(run.pk)
@@ -313,7 +313,7 @@ def test_stop_acts_before_the_next_call(aws):
 
 
 def test_a_claim_taken_before_the_stop_writes_nothing_after_it(aws):
-    sandbox, run = begin(aws)
+    _sandbox, run = begin(aws)
     runs.start(run=run, now=timezone.now())
     claim = enforcement.claim(run_id=run.pk, owner="me", limit=1, now=timezone.now())[0]
     runs.stop(run=run, by=factories.user("bob", Role.ENGINEER), now=timezone.now())
@@ -323,7 +323,7 @@ def test_a_claim_taken_before_the_stop_writes_nothing_after_it(aws):
 
 
 def test_a_worker_that_slept_past_its_lease_changes_nothing(aws):
-    sandbox, run = begin(aws)
+    _sandbox, run = begin(aws)
     runs.start(run=run, now=timezone.now())
     claim = enforcement.claim(run_id=run.pk, owner="sleeper", limit=1, now=timezone.now())[0]
     enforcement.begin(claim=claim, now=timezone.now())

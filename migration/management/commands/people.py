@@ -32,8 +32,8 @@ class Command(HouseCommand):
     def handle(self, **options: Any) -> None:
         if options["verb"] == "list":
             for grant in Grant.objects.select_related("user", "account").order_by("user__username", "role"):
-                place = str(grant.account or grant.ou_path or "everything")
-                self.stdout.write(f"{grant.user.get_username():24} {grant.role:10} {place}")
+                scope = grant.account or grant.ou_path or "everything"
+                self.stdout.write(f"{grant.user.get_username():24} {grant.role:10} {scope}")
             return
         account = self._account(options["account"])
         person = User.objects.filter(username=options["username"]).first()
@@ -41,7 +41,8 @@ class Command(HouseCommand):
         with transaction.atomic():
             person = person or User.objects.create_user(username=options["username"], password=password)
             Grant.objects.get_or_create(user=person, role=options["role"], account=account, ou_path=options["ou"])
-        self.stdout.write(f"{person.get_username()} is {options['role']} of {account or options['ou'] or 'everything'}.")
+        place = str(account or options["ou"] or "everything")
+        self.stdout.write(f"{person.get_username()} is {options['role']} of {place}.")
 
     def _account(self, account_id: str) -> Account | None:
         if not account_id:

@@ -35,7 +35,7 @@ class Command(HouseCommand):
                 self.stdout.write(f"First login: admin / {password}  (shown once; change it under your name.)")
             self.stdout.flush()
 
-        embedded.Web(host=host, port=port, ready=ready).run()
+        embedded.Web(host=host, port=port, ready=ready).run()  # type: ignore[no-untyped-call]
 
 
 def first_admin() -> str:

@@ -8,14 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from pathlib import Path
     from types import FrameType
 
 HOST = "127.0.0.1"
@@ -121,19 +121,20 @@ class Children:
         self.environment = environment
         self.running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
-    def __enter__(self) -> Children:
+    def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _stop)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> bool:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        for _, child in reversed(self.running):
+        children = [child for _, child in reversed(self.running)]
+        for child in children:
             if child.poll() is None:
                 child.terminate()
         deadline = time.monotonic() + 10
-        for _, child in reversed(self.running):
+        for child in children:
             try:
                 child.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:

@@ -1,21 +1,13 @@
-"""kill -9 of the worker at three points: every item settles, no instance is written more than twice.
-
-On the embedded set-up (SQLite, messages in memory) and on PostgreSQL with Redis.
-"""
+"""kill -9 of the worker at three points: the story that the embedded and the production set-up both must survive."""
 
 import time
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import psycopg
-import pytest
+from tests import fleets
+from tests.processes import House, Process, Sandbox
 
-from tests import fleets, services
-from tests.processes import House, Process, Sandbox, house
-
-pytestmark = pytest.mark.chaos
+POINTS = ["before the call", "applied, not recorded", "recorded"]
 WRITE = "ModifyInstanceMetadataOptions"
 SIZE = 4
 FLEET = fleets.alone({"count": SIZE, "name_prefix": "web", **fleets.QUIET}, settings={"apply_seconds": 1.5})
@@ -33,21 +25,6 @@ run = Run.objects.get()
 changes = list(run.changes.values("state", "reason", "writes", "after", "target_instance_id"))
 print(json.dumps({"run": run.state, "why": run.state_reason, "changes": changes}))
 """
-
-
-@pytest.fixture(params=["sqlite-memory", "postgres-redis"])
-def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[House, Sandbox]]:
-    if request.param == "sqlite-memory":
-        with house(tmp_path, FLEET) as made:
-            yield made
-        return
-    with services.postgres() as database, services.redis() as redis:
-        name = f"chaos_{time.time_ns()}"
-        with psycopg.connect(database, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        address = database.rsplit("/", 1)[0] + f"/{name}"
-        with house(tmp_path, FLEET, DATABASE_URL=address, REDIS_URL=redis) as made:
-            yield made
 
 
 def staff(one: House) -> list[Process]:
@@ -87,9 +64,8 @@ def wait_for_state(one: House, state: str) -> None:
     raise TimeoutError(f"no change became {state}")
 
 
-@pytest.mark.parametrize("point", ["before the call", "applied, not recorded", "recorded"])
-def test_a_worker_killed_loses_nothing_and_writes_nothing_a_third_time(installation, point):
-    one, sandbox = installation
+def kill_and_settle(one: House, sandbox: Sandbox, point: str) -> None:
+    """Run, kill every worker at the point, start others, and see that all is done once and recorded once."""
     prepare(one)
     if point == "before the call":
         sandbox.faults({"kind": "barrier", "name": "kill", "point": "before", "operation": WRITE, "times": 1})
