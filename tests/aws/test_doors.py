@@ -1,0 +1,55 @@
+"""The two doors: what may be sent, by whom, and how often."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from migration.aws import sessions
+from migration.aws.enforcer import modify_metadata_options
+from migration.aws.sessions import Edge, Limits, Target
+
+AWS = Path(__file__).parent.parent.parent / "migration" / "aws"
+WRITES = ("modify_", "create_", "delete_", "run_", "terminate_", "update_", "put_", "attach_", "start_", "stop_")
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        {},
+        {"HttpEndpoint": "enabled"},
+        {"HttpTokens": "required", "HttpEndpoint": "enabled"},
+        {"InstanceMetadataTags": "disabled"},
+    ],
+)
+def test_only_tokens_and_hop_limit_may_travel(send):
+    """Sending HttpEndpoint re-opens IMDS on an instance that has it off (domain.md 13, case 1)."""
+    with pytest.raises(ValueError, match="only"):
+        modify_metadata_options(Edge(limits=Limits()), Target("1"), "us-east-1", "i-1", send)
+
+
+def test_no_reader_module_calls_anything_that_writes():
+    for path in AWS.glob("*.py"):
+        called = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+        assert not [name for name in called if name.startswith(WRITES)], path.name
+
+
+def test_a_write_is_never_sent_twice_by_the_client_itself():
+    edge = Edge(limits=Limits(attempts=8))
+
+    assert edge._config(once=True).retries == {"mode": "standard", "total_max_attempts": 1}
+    assert edge._config(once=False).retries == {"mode": "standard", "total_max_attempts": 8}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("imdsdash-run-7-adam", "imdsdash-run-7-adam"),
+        ("imdsdash-run-7-ada müller", "imdsdash-run-7-ada-m-ller"),
+        ("x", "x-"),
+        ("y" * 80, "y" * 64),
+    ],
+)
+def test_a_session_name_is_what_sts_takes(text, name):
+    """RoleSessionName: 2-64 of `[\\w+=,.@-]` (domain.md 11)."""
+    assert sessions.session_name(text) == name
