@@ -61,3 +61,15 @@ def ou_names(edge: Edge, target: Target) -> dict[str, str]:
             names[unit["Id"]] = unit.get("Name", unit["Id"])
             waiting.append(unit["Id"])
     return names
+
+
+def tags(edge: Edge, target: Target, account_id: str) -> dict[str, str]:
+    """The tags of one account in the organization (ListTagsForResource). Raises AwsError."""
+    client = edge.client(target, "organizations", edge.home_region)
+    pager = client.get_paginator("list_tags_for_resource")
+    pages = call(
+        lambda: list(pager.paginate(ResourceId=account_id)),
+        place=f"organization of {target.account_id}",
+        operation="ListTagsForResource",
+    )
+    return {tag["Key"]: tag["Value"] for page in pages for tag in page.get("Tags", ())}

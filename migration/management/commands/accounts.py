@@ -10,7 +10,7 @@ from django.utils import timezone
 from migration.actions import collection as rows
 from migration.aws import organizations
 from migration.aws.errors import AwsError
-from migration.aws.sessions import Edge
+from migration.aws.sessions import Edge, Target
 from migration.management.house import HouseCommand
 from migration.models import Account
 from migration.tasks import collection, edges
@@ -66,11 +66,21 @@ class Command(HouseCommand):
             if told.state not in OPEN_STATES:
                 continue
             fields = {"name": told.name, "state": told.state, "ou_path": ou_path(told.ou_path, told.account_id, names)}
+            fields |= self._people(edge, me, told.account_id)
             if told.account_id != me.account_id:
                 fields |= roles(told.account_id, partition=told.arn.split(":")[1] if told.arn else "aws")
             rows.remember_account(account_id=told.account_id, **fields)
             added += 1
         self.stdout.write(f"{added} open accounts of the organization are looked after.")
+
+    def _people(self, edge: Edge, me: Target, account_id: str) -> dict[str, str]:
+        """Owner and contact from the account's tags of these names, where AWS lets us read them."""
+        try:
+            tags = {key.lower(): value for key, value in organizations.tags(edge, me, account_id).items()}
+        except AwsError as error:
+            self.stderr.write(f"{account_id}: its tags could not be read, so its owner is not known. {error}")
+            return {}
+        return {name: tags[name][:200] for name in ("owner", "contact") if tags.get(name)}
 
     def _test(self, options: dict[str, Any]) -> None:
         chosen = Account.objects.filter(enabled=True)
