@@ -55,7 +55,6 @@ VERDICT_FIELDS = [
     "v1_calls_window",
     "last_v1_hour",
     "first_enforced_at",
-    "usage_until",
 ]
 
 
@@ -162,14 +161,19 @@ def _outcome_of(gap: GapKind) -> Outcome:
 
 
 def store_page(*, claim: ScopeClaim, facts: Sequence[InstanceFact], seen_at: datetime) -> None:
-    """Upsert one page of instances. A terminated one is marked gone; one that was gone and is back is back."""
+    """Upsert one page of instances. A known one keeps its verdict until the pass ends with the next one."""
     rows = [_row(claim, fact, seen_at) for fact in facts]
+    _upsert([row for row in rows if row.gone_at is None], SEEN_FIELDS)
+    _upsert([row for row in rows if row.gone_at is not None], [*SEEN_FIELDS, "status", "status_reason"])
+
+
+def _upsert(rows: list[Instance], fields: list[str]) -> None:
     for start in range(0, len(rows), CHUNK):
         Instance.objects.bulk_create(
             rows[start : start + CHUNK],
             update_conflicts=True,
             unique_fields=["account", "region", "instance_id"],
-            update_fields=[*SEEN_FIELDS, "status"],
+            update_fields=fields,
         )
 
 
@@ -186,7 +190,7 @@ def _row(claim: ScopeClaim, fact: InstanceFact, seen_at: datetime) -> Instance:
         gone_at=seen_at if gone else None,
         # Until the pass ends with its verdict, what is new is unknown.
         status=Status.GONE if gone else Status.UNKNOWN,
-        status_reason="Not judged yet.",
+        status_reason="Terminated." if gone else "Not judged yet.",
     )
     for name in FACT_FIELDS:
         setattr(row, name, getattr(fact, name))
@@ -306,14 +310,25 @@ def judge_scope(
     for start in range(0, len(rows), CHUNK):
         chunk = rows[start : start + CHUNK]
         days = evidence.v1_days([row.pk for row in chunk], window)
+        changed = []
         for row in chunk:
             verdict = readiness.judge(evidence.subject(row, days.get(row.pk, {}), waived.get(row.pk)), window)
+            before = [getattr(row, name) for name in VERDICT_FIELDS]
             _apply(row, verdict, now=now)
-            if until is not None and row.pk in asked and row.pk not in incomplete:
-                row.usage_until = until
+            if before != [getattr(row, name) for name in VERDICT_FIELDS]:
+                changed.append(row)
             counted[verdict.status.value] += 1
-        Instance.objects.bulk_update(chunk, VERDICT_FIELDS, batch_size=CHUNK // 4)
+        _upsert(changed, VERDICT_FIELDS)
+    if until is not None:
+        _known_until(asked - incomplete, until)
     return counted
+
+
+def _known_until(pks: frozenset[int], until: datetime) -> None:
+    """Every query about these was answered Complete up to here."""
+    ordered = sorted(pks)
+    for start in range(0, len(ordered), CHUNK):
+        Instance.objects.filter(pk__in=ordered[start : start + CHUNK]).update(usage_until=until)
 
 
 def _apply(row: Instance, verdict: readiness.Verdict, *, now: datetime) -> None:

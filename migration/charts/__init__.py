@@ -1,0 +1,25 @@
+"""Values in, figures and sentences out. Pure: no Django, no tables, no clock."""
+
+from migration.charts.figure import DASH, Chart, Table
+from migration.charts.left import instances_left
+from migration.charts.svg import Segment, Spark, segments, spark
+from migration.charts.trend import Pace, Trend, calls_sentence, pace, trend
+from migration.charts.usage import Mark, calls_per_day
+
+__all__ = [
+    "DASH",
+    "Chart",
+    "Mark",
+    "Pace",
+    "Segment",
+    "Spark",
+    "Table",
+    "Trend",
+    "calls_per_day",
+    "calls_sentence",
+    "instances_left",
+    "pace",
+    "segments",
+    "spark",
+    "trend",
+]

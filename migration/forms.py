@@ -1,0 +1,105 @@
+"""What comes in from the browser, checked. A wrong filter is no filter; a wrong post is refused."""
+
+from typing import Any, TypeVar
+
+from django import forms
+from django.http import QueryDict
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from migration.enums import Status
+from migration.queries.account import InstanceFilters
+from migration.queries.accounts import ORDERS, AccountFilters
+from migration.queries.audit import AuditFilters
+
+T = TypeVar("T")
+STATUSES = [("", "Any status"), *((status.value, status.label) for status in Status)]
+
+
+class VersionForm(forms.Form):
+    """Which version of the request the person was looking at."""
+
+    version = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+
+
+class SubmitForm(VersionForm):
+    reason = forms.CharField(
+        max_length=2000,
+        label="Why now?",
+        help_text="The approver reads this. It is kept in the audit log.",
+        widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
+    )
+
+
+class DecideForm(VersionForm):
+    comment = forms.CharField(
+        max_length=2000,
+        required=False,
+        label="Comment",
+        help_text="Optional when you approve. Kept in the audit log.",
+        widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
+    )
+
+
+class RejectForm(DecideForm):
+    comment = forms.CharField(
+        max_length=2000,
+        label="Comment",
+        error_messages={"required": "Say why you reject it: the requester has to know what to change."},
+    )
+
+
+class AccountFilterForm(forms.Form):
+    q = forms.CharField(required=False, max_length=100, strip=True)
+    ou = forms.CharField(required=False, max_length=512)
+    status = forms.ChoiceField(required=False, choices=STATUSES)
+    incomplete = forms.BooleanField(required=False)
+    order = forms.ChoiceField(required=False, choices=list(ORDERS.items()))
+
+    def filters(self) -> AccountFilters:
+        return AccountFilters(**(_usable(self) | {"order": _usable(self).get("order") or "calls"}))
+
+
+class InstanceFilterForm(forms.Form):
+    status = forms.ChoiceField(required=False, choices=STATUSES)
+    region = forms.CharField(required=False, max_length=32)
+    q = forms.CharField(required=False, max_length=100, strip=True)
+
+    def filters(self) -> InstanceFilters:
+        return InstanceFilters(**_usable(self))
+
+
+class AuditFilterForm(forms.Form):
+    actor = forms.CharField(required=False, max_length=150)
+    object = forms.CharField(required=False, max_length=64)
+    verb = forms.CharField(required=False, max_length=60)
+    before = forms.IntegerField(required=False, min_value=1)
+
+    def filters(self) -> AuditFilters:
+        return AuditFilters(**{name: value for name, value in _usable(self).items() if name != "before"})
+
+    def before_seq(self) -> int | None:
+        seq: int | None = _usable(self).get("before")
+        return seq
+
+
+def _usable(form: forms.Form) -> dict[str, Any]:
+    """The fields that are right; is_valid() drops the others."""
+    form.is_valid()
+    return form.cleaned_data
+
+
+def first_error(form: forms.Form) -> str:
+    """One sentence that says what to mend."""
+    for name, errors in form.errors.items():
+        label = form.fields[name].label or name.capitalize() if name in form.fields else ""
+        text = str(errors[0])
+        return text if text != "This field is required." else f"“{label}” is empty: write a few words."
+    return "The form could not be read."
+
+
+def safe_next(data: QueryDict, *, host: str, secure: bool, default: str) -> str:
+    """Where to go back to, never to another site."""
+    wanted = data.get("next", "")
+    if url_has_allowed_host_and_scheme(wanted, allowed_hosts={host}, require_https=secure):
+        return wanted
+    return default

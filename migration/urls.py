@@ -1,0 +1,35 @@
+"""Every page on one screen."""
+
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import path, re_path
+
+from migration.views import accounts, executive, overview, plans, quality, runs, site
+
+ACCOUNT = r"^accounts/(?P<account_id>[0-9]{12})/"
+
+urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("executive/", executive.executive, name="executive"),
+    path("accounts/", accounts.accounts, name="accounts"),
+    re_path(rf"{ACCOUNT}$", accounts.account, name="account"),
+    re_path(rf"{ACCOUNT}plan/$", accounts.draft_plan, name="draft_plan"),
+    path("plans/<int:pk>/", plans.plan, name="plan"),
+    path("plans/<int:pk>/submit/", plans.submit_plan, name="submit_plan"),
+    path("plans/<int:pk>/withdraw/", plans.withdraw_plan, name="withdraw_plan"),
+    path("plans/<int:pk>/approve/", plans.approve_plan, name="approve_plan"),
+    path("plans/<int:pk>/reject/", plans.reject_plan, name="reject_plan"),
+    path("plans/<int:pk>/plan.json", plans.plan_json, name="plan_json"),
+    path("approvals/", plans.approvals, name="approvals"),
+    path("runs/", runs.runs, name="runs"),
+    path("runs/<int:pk>/", runs.run, name="run"),
+    path("runs/<int:pk>/progress/", runs.run_progress, name="run_progress"),
+    path("runs/<int:pk>/stop/", runs.stop_run, name="stop_run"),
+    path("runs/<int:pk>/resume/", runs.resume_run, name="resume_run"),
+    path("collection/", quality.data_quality, name="data_quality"),
+    path("audit/", quality.audit, name="audit"),
+    path("theme/", site.theme, name="theme"),
+    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("livez", site.livez, name="livez"),
+    path("readyz", site.readyz, name="readyz"),
+]

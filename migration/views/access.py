@@ -1,0 +1,81 @@
+"""Who may open which page. The decorator asks for a role held anywhere; the look-ups ask for it over the object."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, cast
+
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django_htmx.middleware import HtmxDetails
+
+from migration.domain.permissions import Action
+from migration.models import Account, EnforcementRequest, Run
+from migration.queries import plans, runs
+from migration.queries.access import can, visible_accounts
+
+P = ParamSpec("P")
+
+
+class SignedIn(HttpRequest):
+    """A request of somebody who is signed in, as LoginRequiredMiddleware lets through."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+View = Callable[Concatenate[SignedIn, P], HttpResponse]
+Page = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+SENTENCES = {
+    Action.VIEW: "You have no role here yet. Ask an administrator of imdsdash to grant you one.",
+    Action.PLAN: "Planning enforcement needs the role Engineer for this account.",
+    Action.DECIDE: "This needs the role Approver.",
+    Action.STEER: "Stopping or resuming a run needs the role Engineer or Approver for this account.",
+    Action.ADMINISTER: "This needs the role Admin.",
+}
+
+
+def allowed(action: Action) -> Callable[[View[P]], Page[P]]:
+    """Let through who holds a role for the action somewhere; everybody else gets 403 with a sentence."""
+
+    def decorate(view: View[P]) -> Page[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not can(request.user, action):
+                raise PermissionDenied(SENTENCES[action])
+            return view(cast("SignedIn", request), *args, **kwargs)
+
+        return cast("Page[P]", guarded)
+
+    return decorate
+
+
+def account_for(user: User, action: Action, account_id: str) -> Account:
+    """The account, if the person may see it (else 404) and may do this to it (else 403)."""
+    account = visible_accounts(user).filter(account_id=account_id).first()
+    if account is None:
+        raise Http404("No such account, or none that you may see.")
+    require(user, action, account)
+    return account
+
+
+def request_for(user: User, action: Action, pk: int) -> EnforcementRequest:
+    found = plans.visible(user).filter(pk=pk).first()
+    if found is None:
+        raise Http404("No such plan, or none that you may see.")
+    require(user, action, found.account)
+    return found
+
+
+def run_for(user: User, action: Action, pk: int) -> Run:
+    found = runs.visible(user).filter(pk=pk).first()
+    if found is None:
+        raise Http404("No such run, or none that you may see.")
+    require(user, action, found.account)
+    return found
+
+
+def require(user: User, action: Action, account: Account) -> None:
+    if not can(user, action, account):
+        raise PermissionDenied(SENTENCES[action])

@@ -1,0 +1,156 @@
+"""Buttons: whether one is there, whether it can be pressed, and why not. Drawn by components/button.html."""
+
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.urls import reverse
+
+from migration.domain.permissions import Action
+from migration.enums import RequestState, RunState
+from migration.models import Account, EnforcementRequest, Run
+from migration.queries.access import can
+
+
+@dataclass(frozen=True)
+class ButtonContext:
+    """`reason` set: the button is drawn disabled, with the reason in plain sight. `link`: where to go instead."""
+
+    label: str
+    url: str
+    tone: str = "primary"
+    icon: str = ""
+    reason: str = ""
+    link: str = ""
+    link_label: str = ""
+
+    @property
+    def enabled(self) -> bool:
+        return not self.reason
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def enforce(
+    *, user: User, account: Account, ready: int, waiting: EnforcementRequest | None, run: Run | None
+) -> ButtonContext:
+    """The one button of the account page: it opens a prefilled plan, nothing is changed yet."""
+    label = f"Enforce IMDSv2 on {plural(ready, 'ready instance')}" if ready else "Enforce IMDSv2"
+    url = reverse("draft_plan", args=[account.account_id])
+    if run is not None:
+        there = reverse("run", args=[run.pk])
+        return ButtonContext(label, url, reason="A run is active in this account.", link=there, link_label="Watch it")
+    if waiting is not None:
+        there = reverse("plan", args=[waiting.pk])
+        return ButtonContext(
+            label, url, reason="A plan for this account waits for approval.", link=there, link_label="Open the plan"
+        )
+    if not can(user, Action.PLAN, account):
+        return ButtonContext(label, url, reason="Your role lets you look. Planning needs the role Engineer.")
+    if not ready:
+        return ButtonContext(label, url, reason="No instance is ready yet. The table says what each one waits for.")
+    return ButtonContext(label, url, icon="shield-lock-fill")
+
+
+@dataclass(frozen=True)
+class PlanActions:
+    """What can be done with a plan now, and the sentence that says who must act."""
+
+    sentence: str
+    submit: ButtonContext | None = None
+    withdraw: ButtonContext | None = None
+    approve: ButtonContext | None = None
+    reject: ButtonContext | None = None
+
+
+def plan_actions(*, user: User, request: EnforcementRequest, changes: int, expired: bool) -> PlanActions:
+    """By state, role and four eyes. The actions check all of it again."""
+    if expired and request.state in {RequestState.DRAFT, RequestState.REQUESTED}:
+        return PlanActions("This plan is past its expiry and cannot go on. Make a new one from the account's page.")
+    if request.state == RequestState.DRAFT:
+        return _draft(user, request)
+    if request.state == RequestState.REQUESTED:
+        return _requested(user, request, changes)
+    return PlanActions(_closed(request))
+
+
+def _draft(user: User, request: EnforcementRequest) -> PlanActions:
+    if not can(user, Action.PLAN, request.account):
+        return PlanActions("A draft. Its author has not asked for approval yet.")
+    return PlanActions(
+        "A draft: nothing has been asked of anybody, and nothing in AWS has been touched.",
+        submit=ButtonContext("Request approval", reverse("submit_plan", args=[request.pk]), icon="arrow-right"),
+        withdraw=ButtonContext("Discard draft", reverse("withdraw_plan", args=[request.pk]), tone="quiet"),
+    )
+
+
+def _requested(user: User, request: EnforcementRequest, changes: int) -> PlanActions:
+    withdraw = None
+    if can(user, Action.PLAN, request.account):
+        withdraw = ButtonContext("Withdraw request", reverse("withdraw_plan", args=[request.pk]), tone="quiet")
+    if user.pk in {request.requested_by_id, request.created_by_id}:
+        return PlanActions("You requested this, so someone else must approve.", withdraw=withdraw)
+    if not can(user, Action.DECIDE, request.account):
+        return PlanActions("Waiting for somebody with the role Approver.", withdraw=withdraw)
+    return PlanActions(
+        f"Your decision. Approving starts the run: {plural(changes, 'instance')} in "
+        f"{request.account.name or 'account'} ({request.account.account_id}) will require IMDSv2.",
+        withdraw=withdraw,
+        approve=ButtonContext(
+            f"Approve and enforce on {plural(changes, 'instance')}",
+            reverse("approve_plan", args=[request.pk]),
+            icon="shield-check",
+        ),
+        reject=ButtonContext("Reject", reverse("reject_plan", args=[request.pk]), tone="danger"),
+    )
+
+
+def _closed(request: EnforcementRequest) -> str:
+    if request.state == RequestState.APPROVED:
+        return f"Approved by {request.decided_by}."
+    if request.state == RequestState.REJECTED:
+        return f"Rejected by {request.decided_by}. Nothing was changed."
+    if request.state == RequestState.WITHDRAWN:
+        return "Withdrawn. Nothing was changed."
+    return "Expired before it was decided. Nothing was changed."
+
+
+def run_buttons(*, user: User, run: Run) -> list[ButtonContext]:
+    """Stop while there is something to stop; resume what paused."""
+    if run.state not in {RunState.QUEUED, RunState.RUNNING, RunState.PAUSED}:
+        return []
+    reason = "" if can(user, Action.STEER, run.account) else "Stopping needs the role Engineer or Approver."
+    stop = ButtonContext(
+        "Stop the run", reverse("stop_run", args=[run.pk]), tone="danger", icon="sign-stop-fill", reason=reason
+    )
+    if run.state != RunState.PAUSED:
+        return [stop]
+    return [
+        ButtonContext("Resume", reverse("resume_run", args=[run.pk]), icon="play-circle-fill", reason=reason),
+        stop,
+    ]
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """The one most useful thing to do with an account, as a link."""
+
+    label: str
+    url: str
+    tone: str = "quiet"
+
+
+def next_step(
+    *, user: User, account: Account, readable: bool, ready: int, open_request: int | None, active_run: int | None
+) -> NextStep:
+    here = reverse("account", args=[account.account_id])
+    if active_run is not None:
+        return NextStep("Watch run", reverse("run", args=[active_run]), "busy")
+    if open_request is not None:
+        return NextStep("Review plan", reverse("plan", args=[open_request]), "busy")
+    if not readable:
+        return NextStep("See what is denied", here, "warn")
+    if ready and can(user, Action.PLAN, account):
+        return NextStep(f"Enforce {ready:,}", f"{here}#enforce", "primary")
+    return NextStep("Open", here)

@@ -1,0 +1,71 @@
+"""What every page carries: the theme, the clock, and the way around."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from migration.domain.permissions import Action
+from migration.queries import plans
+from migration.queries.access import can, roles
+
+THEMES = ("auto", "light", "dark")
+THEME_COOKIE = "theme"
+
+
+@dataclass(frozen=True)
+class Link:
+    label: str
+    url: str
+    icon: str
+    here: bool
+    count: int = 0
+
+
+PAGES = (
+    # label, url name, icon, action, url names that belong to it
+    ("Overview", "overview", "grid-1x2", Action.VIEW, {"overview"}),
+    ("Executive", "executive", "file-earmark-text", Action.VIEW, {"executive"}),
+    ("Accounts", "accounts", "clouds", Action.VIEW, {"accounts", "account"}),
+    ("Approvals", "approvals", "check2-square", Action.VIEW, {"approvals", "plan"}),
+    ("Runs", "runs", "rocket-takeoff", Action.VIEW, {"runs", "run"}),
+    ("Data quality", "data_quality", "bar-chart-line", Action.VIEW, {"data_quality"}),
+    ("Audit", "audit", "journal-text", Action.DECIDE, {"audit"}),
+)
+
+
+def theme(request: HttpRequest) -> str:
+    chosen = request.COOKIES.get(THEME_COOKIE, "auto")
+    return chosen if chosen in THEMES else "auto"
+
+
+def navigation(request: HttpRequest) -> list[Link]:
+    """The pages this person may open. An error page has no match, and still has its menu."""
+    match = request.resolver_match
+    here = match.url_name if match else None
+    return [
+        Link(
+            label=label,
+            url=reverse(name),
+            icon=icon,
+            here=here in members,
+            count=plans.waiting_for(request.user) if name == "approvals" else 0,
+        )
+        for label, name, icon, action, members in PAGES
+        if can(request.user, action)
+    ]
+
+
+def site(request: HttpRequest) -> dict[str, Any]:
+    """Lazily what costs a query: a fragment draws no menu and must not pay for one."""
+    return {
+        "theme": theme(request),
+        "themes": THEMES,
+        "now": timezone.now(),
+        "window_days": settings.IMDSDASH_WINDOW_DAYS,
+        "navigation": lambda: navigation(request),
+        "my_roles": lambda: sorted(role.label for role in roles(request.user)),
+    }

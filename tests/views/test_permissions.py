@@ -1,0 +1,93 @@
+"""Who may do what, page by page: the whole urlconf, every role. A page that is not in this table fails."""
+
+import pytest
+from django.urls import reverse
+
+from migration.urls import urlpatterns
+from tests.views.conftest import World
+
+ROLES = ("anonymous", "nobody", "viewer", "engineer", "approver", "admin")
+Row = dict[str, tuple[int | str, ...]]
+LOGIN, OK, NO, WRONG, DONE = "login", 200, 403, 405, 302
+
+# method: what anonymous, nobody, viewer, engineer, approver and admin get.
+LOOK: Row = {"GET": (LOGIN, NO, OK, OK, OK, OK), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)}
+PLAN: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, DONE, NO, DONE)}
+DECIDE: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, NO, DONE, DONE)}
+STEER: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, DONE, DONE, DONE)}
+AUDIT: Row = {"GET": (LOGIN, NO, NO, NO, OK, OK), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)}
+PUBLIC: Row = {"GET": (OK,) * 6, "POST": (WRONG,) * 6}
+MATRIX: dict[str, Row] = {
+    "overview": LOOK,
+    "executive": LOOK,
+    "accounts": LOOK,
+    "account": LOOK,
+    "draft_plan": PLAN,
+    "plan": LOOK,
+    "submit_plan": PLAN,
+    "withdraw_plan": PLAN,
+    "approve_plan": DECIDE,
+    "reject_plan": DECIDE,
+    "plan_json": LOOK,
+    "approvals": LOOK,
+    "runs": LOOK,
+    "run": LOOK,
+    "run_progress": LOOK,
+    "stop_run": STEER,
+    "resume_run": STEER,
+    "data_quality": LOOK,
+    "audit": AUDIT,
+    "theme": {"GET": (WRONG,) * 6, "POST": (DONE,) * 6},
+    "login": {"GET": (OK, DONE, DONE, DONE, DONE, DONE), "POST": (OK, DONE, DONE, DONE, DONE, DONE)},
+    "logout": {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, DONE, DONE, DONE, DONE, DONE)},
+    "livez": PUBLIC,
+    "readyz": PUBLIC,
+}
+SENT = {
+    "submit_plan": {"reason": "quiet for weeks", "version": 0},
+    "withdraw_plan": {"version": 0},
+    "approve_plan": {"comment": "", "version": 0},
+    "reject_plan": {"comment": "not this week", "version": 0},
+    "theme": {"theme": "dark"},
+}
+
+
+def address(name: str, world: World) -> str:
+    if name in {"account", "draft_plan"}:
+        return reverse(name, args=[world.account.account_id])
+    if name in {"run", "run_progress", "stop_run", "resume_run"}:
+        return reverse(name, args=[world.run.pk])
+    if name == "submit_plan":
+        return reverse(name, args=[world.draft.pk])
+    if "plan" in name:
+        return reverse(name, args=[world.waiting.pk])
+    return reverse(name)
+
+
+CASES = [
+    pytest.param((name, method, role, expected), id=f"{name}-{method}-{role}")
+    for name, by_method in MATRIX.items()
+    for method, answers in by_method.items()
+    for role, expected in zip(ROLES, answers, strict=True)
+]
+
+
+def test_every_page_has_a_row_in_the_matrix():
+    assert {pattern.name for pattern in urlpatterns} <= set(MATRIX) | API
+
+
+# Named patterns that are not pages: the API has a matrix of its own.
+API: set[str] = set()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_role_gets_what_the_matrix_says(world, as_, case):
+    name, method, role, expected = case
+    client, url = as_(role), address(name, world)
+
+    answer = client.get(url) if method == "GET" else client.post(url, SENT.get(name, {}))
+
+    if expected == LOGIN:
+        assert (answer.status_code, answer.url) == (302, f"{reverse('login')}?next={url}")
+    else:
+        assert answer.status_code == expected
