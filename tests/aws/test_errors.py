@@ -1,5 +1,7 @@
 """Every way the edge can fail, as one of our own words: permanent or passing, answered or not."""
 
+from typing import Any
+
 import pytest
 from botocore import exceptions as botocore
 
@@ -7,13 +9,11 @@ from migration.aws import errors
 
 
 def client_error(code: str, status: int = 400) -> botocore.ClientError:
-    return botocore.ClientError(
-        {
-            "Error": {"Code": code, "Message": "told by AWS"},
-            "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "r-1"},
-        },  # type: ignore[arg-type]
-        "DescribeInstances",
-    )
+    answer: Any = {
+        "Error": {"Code": code, "Message": "told by AWS"},
+        "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "r-1"},
+    }
+    return botocore.ClientError(answer, "DescribeInstances")
 
 
 TABLE = {

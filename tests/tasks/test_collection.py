@@ -418,3 +418,35 @@ def test_the_window_asked_for_is_half_open_and_begins_at_a_utc_midnight(aws):
     assert (end.minute, end.second) == (0, 0)
     assert start.date() == end.date() - timedelta(days=63)
     assert isinstance(start.date(), date)
+
+
+def test_a_known_instance_keeps_its_verdict_while_a_pass_is_under_way(aws):
+    aws(fleets.alone({"name": "web", **fleets.QUIET}))
+    collect_all()
+    since = Instance.objects.get().status_since
+    edge = edges.reader()
+    scope = Scope.objects.get()
+    claim = rows.claim_scope(scope=scope, owner="me", now=timezone.now())
+    assert claim is not None
+    facts = next(collection.ec2.instance_pages(edge, edges.reader_target(scope.account), "us-east-1"))
+
+    rows.store_page(claim=claim, facts=facts, seen_at=timezone.now())
+
+    assert status_of("web") == Status.READY
+    rows.judge_scope(claim=claim, until=None, incomplete=frozenset(), asked=frozenset(), now=timezone.now())
+    assert Instance.objects.get().status_since == since
+
+
+def test_a_terminated_instance_in_the_answer_is_gone_and_one_that_comes_back_is_back(aws):
+    sandbox = aws(fleets.alone({"name": "web", **fleets.QUIET}))
+    collect_all()
+    instance = sandbox.world.instances[Instance.objects.get().instance_id]
+    instance.state = "terminated"
+    collect_all()
+    assert status_of("web") == Status.GONE
+
+    instance.state = "running"
+    collect_all()
+
+    row = Instance.objects.get()
+    assert (row.status, row.gone_at) == (Status.READY, None)
