@@ -8,7 +8,7 @@ import pytest
 
 from tests import services
 
-FOLDERS = ["tests/actions", "tests/queries", "tests/tasks", "tests/views"]
+FOLDERS = ["tests/actions", "tests/queries", "tests/tasks"]
 
 
 def main() -> int:

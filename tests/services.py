@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 HOST = "127.0.0.1"
 
@@ -50,6 +51,9 @@ def redis() -> Iterator[str]:
     """The address of an empty Redis."""
     named = os.environ.get("IMDSDASH_TEST_REDIS_URL")
     if named:
+        # One test at a time uses it (they are in one file, and a file runs in one worker); each begins with none.
+        with Redis.from_url(named) as client:
+            client.flushdb()
         yield named
         return
     if shutil.which("redis-server") is None:

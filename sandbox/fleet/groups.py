@@ -142,7 +142,7 @@ def _group(given: Reader, region: Region, template: LaunchTemplate | None, wante
 
 
 def _dates(given: Reader, state: str, fixed: Span | None) -> _Dates:
-    stopped_default = {"running": None, "stopped": (10.0, 10.0), "terminated": (0.01, 0.01)}[state]
+    stopped_default = {"running": None, "stopped": (10.0, 10.0), "terminated": (0.0, 0.0)}[state]
     dates = _Dates(
         launched=given.span("launched_days_ago", (100.0, 300.0)) or (100.0, 300.0),
         restarted=given.span("restarted_days_ago", None),

@@ -9,10 +9,10 @@ from migration.enums import ChangeState, Role, RunState
 from migration.models import Account, Run
 from tests import factories
 from tests.browser.seed import HOSTILE, Organisation
-from tests.browser.visitor import DESK, DESK_DARK, FINE, LAPTOP, NARROWEST, PHONE, PHONE_DARK, SMALL_LAPTOP, TABLET
+from tests.browser.visitor import DESK, DESK_DARK, FINE, LAPTOP, NARROWEST, PHONE, PHONE_DARK, TABLET
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-ALL = [DESK, DESK_DARK, LAPTOP, SMALL_LAPTOP, TABLET, PHONE, PHONE_DARK, NARROWEST]
+ALL = [DESK, DESK_DARK, LAPTOP, TABLET, PHONE, PHONE_DARK, NARROWEST]
 
 
 def everywhere(org: Organisation) -> dict[str, str]:

@@ -34,7 +34,6 @@ PHONE = Look(390, 844, "light")
 PHONE_DARK = Look(390, 844, "dark")
 TABLET = Look(768, 1024, "light")
 LAPTOP = Look(1280, 720, "light")
-SMALL_LAPTOP = Look(1100, 720, "dark")
 NARROWEST = Look(320, 640, "light")
 
 

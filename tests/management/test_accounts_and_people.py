@@ -31,6 +31,12 @@ def test_an_added_account_gets_its_roles_by_the_configured_names(settings):
     assert account.external_id == "shared-secret"
 
 
+def test_an_account_of_another_partition_gets_arns_of_that_partition():
+    say("accounts", "add", "444455556666", "--partition", "aws-us-gov")
+
+    assert Account.objects.get().reader_role_arn.startswith("arn:aws-us-gov:iam::444455556666:role/")
+
+
 @pytest.mark.parametrize("wrong", ["123", "12345678901x", "1234567890123"])
 def test_an_id_that_is_not_12_digits_is_refused(wrong):
     with pytest.raises(CommandError, match=r"it has 12 digits\. Nothing was added\."):

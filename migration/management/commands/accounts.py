@@ -15,6 +15,7 @@ from migration.management.house import HouseCommand
 from migration.models import Account
 from migration.tasks import collection, edges
 
+PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f")
 OPEN_STATES = {"ACTIVE", "PENDING_CLOSURE"}  # PENDING_CLOSURE accounts still run instances
 
 
@@ -28,6 +29,7 @@ class Command(HouseCommand):
         add.add_argument("--name", default="")
         add.add_argument("--owner", default="")
         add.add_argument("--ou-path", default="")
+        add.add_argument("--partition", default="aws", choices=PARTITIONS, help="where the account lives (default: aws)")
         add.add_argument("--ambient", action="store_true", help="use the ambient credentials instead of a role")
         verbs.add_parser("list", help="show the accounts and what their roles last said")
         verbs.add_parser("discover", help="add every open account of the AWS Organization")
@@ -43,7 +45,7 @@ class Command(HouseCommand):
             raise CommandError(f"{account_id!r} is not an account id: it has 12 digits. Nothing was added.")
         fields = {name: options[name] for name in ("name", "owner", "ou_path") if options[name]}
         if not options["ambient"]:
-            fields |= roles(account_id, partition="aws")
+            fields |= roles(account_id, partition=options["partition"])
         account = rows.remember_account(account_id=account_id, **fields)
         self.stdout.write(
             f"{account} is looked after from now on. `manage.py accounts test {account_id}` tries its role."
