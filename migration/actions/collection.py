@@ -372,6 +372,10 @@ def roll_up(
     ):
         measured_on[day].add(pk)
     sums = evidence.day_sums(claim.account_pk, claim.region, since)
+    # A day that was complete once stays so: what is known of it is never unlearnt by a poorer pass.
+    finished = set(
+        ScopeDay.objects.filter(scope_id=claim.scope_id, day__gte=since, complete=True).values_list("day", flat=True)
+    )
     today = now.astimezone(UTC).date()
     rows = []
     for offset in range((until.date() - since).days + 1):
@@ -388,7 +392,8 @@ def roll_up(
                 instances_calling_v1=told.calling_v1,
                 instances_rejecting=told.rejecting,
                 instances_expected=told.measured + silent,
-                complete=complete and datetime.combine(day + timedelta(days=1), time(0), UTC) <= until,
+                complete=day in finished
+                or (complete and datetime.combine(day + timedelta(days=1), time(0), UTC) <= until),
             )
         )
     ScopeDay.objects.bulk_create(

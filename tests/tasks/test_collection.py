@@ -291,6 +291,18 @@ def test_the_rollup_is_the_sum_of_its_instance_days(aws):
     assert (rollup.instances_measured, rollup.instances_calling_v1, rollup.complete) == (4, 4, True)
 
 
+def test_a_day_that_was_complete_stays_complete_after_a_poorer_pass(aws):
+    sandbox = aws(fleets.alone({"count": 2, **fleets.QUIET}))
+    collect_all()
+    before = list(ScopeDay.objects.order_by("day").values())
+    sandbox.set_faults([{"kind": "access_denied", "operation": "GetMetricData"}])
+
+    collect_all()
+
+    assert [day for day in before if day["complete"]]
+    assert list(ScopeDay.objects.order_by("day").values()) == before
+
+
 def test_todays_rollup_counts_the_statuses(aws):
     aws(fleets.alone({"count": 2, **fleets.QUIET}, {"name": "off", "http_endpoint": "disabled"}))
 

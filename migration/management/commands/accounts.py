@@ -29,7 +29,7 @@ class Command(HouseCommand):
         add.add_argument("--name", default="")
         add.add_argument("--owner", default="")
         add.add_argument("--ou-path", default="")
-        add.add_argument("--partition", default="aws", choices=PARTITIONS, help="where the account lives (default: aws)")
+        add.add_argument("--partition", default="aws", choices=PARTITIONS, help="where it lives (default: aws)")
         add.add_argument("--ambient", action="store_true", help="use the ambient credentials instead of a role")
         verbs.add_parser("list", help="show the accounts and what their roles last said")
         verbs.add_parser("discover", help="add every open account of the AWS Organization")
