@@ -35,7 +35,7 @@ test: venv ## every test; what is absent (browser, PostgreSQL, Redis) is skipped
 check: venv ## lint, types, floors, migrations, templates, compose, Dockerfile
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy imdsdash migration sandbox tests
+	@$(BIN)/mypy imdsdash migration sandbox tests benchmarks deploy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python manage.py makemigrations --check --dry-run
 	@$(BIN)/python manage.py check --fail-level WARNING

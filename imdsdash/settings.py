@@ -223,8 +223,8 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-# Served straight from static/: no collectstatic step stands between a clone and a page.
-WHITENOISE_USE_FINDERS = True
+# Without a collectstatic (a clone, the demo) files are served straight from static/; after one, compressed.
+WHITENOISE_USE_FINDERS = not any(STATIC_ROOT.iterdir())
 
 # --- Security --------------------------------------------------------------------------------------
 SECURE_CSP = {
@@ -319,6 +319,8 @@ IMDSDASH_AWS_CONNECT_TIMEOUT = number("IMDSDASH_AWS_CONNECT_TIMEOUT", 5, least=0
 IMDSDASH_AWS_READ_TIMEOUT = number("IMDSDASH_AWS_READ_TIMEOUT", 30, least=0.1, most=120)
 IMDSDASH_TAGS = names("IMDSDASH_TAGS", "Owner,Team,Environment,Service", r"[^,]{1,128}", "Owner")
 IMDSDASH_PAGE_SIZE = whole("IMDSDASH_PAGE_SIZE", 50, least=10, most=500)
+
+IMDSDASH_HEARTBEAT_FILE = env.str("IMDSDASH_HEARTBEAT_FILE", default="")  # touched by worker and beat; empty: none
 
 # --- Logs: one JSON line an event, from web, worker and beat alike -----------------------------------
 LOG_FORMAT = matching("IMDSDASH_LOG_FORMAT", "json", r"json|console", "json or console")

@@ -178,6 +178,9 @@ def _held(claim: Claim) -> Change:
 def wait_before_write(*, claim: Claim, now: datetime) -> float:
     """Seconds to wait so that all workers together write to this account and Region no faster than allowed.
 
+    Asked under the lock of the run's row, of which an account has one active at most, so that two workers cannot
+    both find the way free.
+
     AWS gives ModifyInstanceMetadataOptions 5 a second per account and Region, shared with the account's owners.
     """
     last = Change.objects.filter(target_account_id=claim.account_id, region=claim.region).aggregate(
@@ -189,20 +192,25 @@ def wait_before_write(*, claim: Claim, now: datetime) -> float:
     return max(0.0, distance)
 
 
-def begin(*, claim: Claim, now: datetime) -> bool:
-    """Commit the intent to call. False: the run was stopped or paused, or the lease is lost; nothing may be sent."""
+def begin(*, claim: Claim, now: datetime) -> float | None:
+    """Commit the intent to call: 0 when the call may be sent now, else the seconds to wait before asking again.
+
+    None: the run was stopped or paused, or the lease is lost; nothing may be sent.
+    """
     with transaction.atomic():
         run = Run.objects.select_for_update().get(pk=claim.run_id)
         change = _held(claim)
         if change.fence != claim.fence or change.state != ChangeState.LEASED:
-            return False
+            return None
         if run.state != RunState.RUNNING:
             _give_back(change, claim, run_state=run.state, now=now)
-            return False
+            return None
+        if (wait := wait_before_write(claim=claim, now=now)) > 0:
+            return wait
         if change.writes >= MAX_WRITES:
             reason = f"Written {change.writes} times without an answer; a person must look at it in AWS."
             _settle(change, ChangeState.FAILED, reason, "writes", now, claim.fence)
-            return False
+            return None
         moves.move(
             change,
             ChangeState.CALLING,
@@ -214,7 +222,7 @@ def begin(*, claim: Claim, now: datetime) -> bool:
                 "lease_expires_at": now + timedelta(seconds=settings.IMDSDASH_LEASE_SECONDS),
             },
         )
-    return True
+    return 0.0
 
 
 def _give_back(change: Change, claim: Claim, *, run_state: str, now: datetime) -> None:

@@ -105,9 +105,9 @@ def _no_read(claim: Claim, error: errors.AwsError, now: datetime) -> None:
 
 def _write(claim: Claim, target: Target) -> None:
     """The one write: intent committed, call, outcome recorded."""
-    while (wait := enforcement.wait_before_write(claim=claim, now=timezone.now())) > 0:
-        time.sleep(min(wait, 1.0))
-    if not enforcement.begin(claim=claim, now=timezone.now()):
+    while wait := enforcement.begin(claim=claim, now=timezone.now()):
+        time.sleep(wait)
+    if wait is None:
         return
     try:
         request_id = enforcer.modify_metadata_options(

@@ -32,7 +32,9 @@ class Command(HouseCommand):
         def ready() -> None:
             self.stdout.write(f"imdsdash listens at http://{host}:{port}/ (one process: web, worker and beat).")
             if password:
-                self.stdout.write(f"First login: admin / {password}  (shown once; change it under your name.)")
+                self.stdout.write(
+                    f"First login: admin / {password}  (shown once; `manage.py changepassword admin` changes it.)"
+                )
             self.stdout.flush()
 
         embedded.Web(host=host, port=port, ready=ready).run()  # type: ignore[no-untyped-call]
