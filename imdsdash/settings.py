@@ -4,6 +4,7 @@ A value that cannot be used stops the start with one sentence that names the var
 it and what would be right. A fresh checkout runs without any of them: SQLite in `var/`, no Redis.
 """
 
+import contextlib
 import re
 import secrets
 import sys
@@ -54,10 +55,11 @@ def flag(name: str, *, default: bool) -> bool:
     return refuse(name, f"is {raw!r}; use true or false.")
 
 
-def matching(name: str, default: str, pattern: str, example: str) -> str:
+def matching(name: str, default: str, pattern: str, example: str, *, secret: bool = False) -> str:
     raw = env.str(name, default=default).strip()
     if raw and not re.fullmatch(pattern, raw):
-        refuse(name, f"is {raw!r}, which does not look like {example}.")
+        shown = "set to something that" if secret else f"{raw!r}, which"
+        refuse(name, f"is {shown} does not look like {example}.")
     return raw
 
 
@@ -73,8 +75,8 @@ def url(name: str, default: str, read: Callable[[str], T], example: str) -> T:
     raw = env.str(name, default=default)
     try:
         return read(raw)
-    except Exception as error:  # noqa: BLE001 -- whatever the parser dislikes is the same sentence
-        refuse(name, f"cannot be read as a database address ({error}); use for example {example}.")
+    except Exception:  # noqa: BLE001 -- whatever the parser dislikes; its words may hold a part of the password
+        refuse(name, f"cannot be read as a database address; use for example {example}.")
 
 
 # --- Where things are kept -------------------------------------------------------------------------
@@ -95,12 +97,17 @@ def own_secret_key() -> str:
     """One machine, one process: a key of its own, made once and readable by its owner alone."""
     path = DATA_DIR / "secret.key"
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(64))
+        # Written beside and linked whole: two processes that start at once agree on the first one's.
+        fresh = DATA_DIR / f"secret.{secrets.token_hex(8)}"
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(64))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(fresh)
+        fresh.unlink()
     return path.read_text().strip()
 
 
-REDIS_URL = matching("REDIS_URL", "", r"rediss?://\S+", "redis://127.0.0.1:6379/0")
+REDIS_URL = matching("REDIS_URL", "", r"rediss?://\S+", "redis://127.0.0.1:6379/0", secret=True)
 EMBEDDED = not REDIS_URL  # worker and beat live in the web process; messages in memory
 SECRET_KEY = env.str("SECRET_KEY", default="")
 if not SECRET_KEY and not EMBEDDED:
@@ -277,7 +284,6 @@ CELERY_TASK_ROUTES = {
     "migration.tasks.enforcement.*": {"queue": "enforce"},
     "migration.tasks.verification.*": {"queue": "enforce"},
 }
-CELERY_TASK_QUEUES_NAMES = ("collect", "enforce", "notify", "celery")
 CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {

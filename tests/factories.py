@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from migration.enums import Outcome, Role, RoleState, Status
 from migration.models import Account, Grant, Instance, InstanceDay, Scope, ScopeDay
@@ -55,6 +56,7 @@ def instance(account: Account, region: str = "us-east-1", **fields: Any) -> Inst
     fields.setdefault("status_reason", "14 of 14 days fully measured, no IMDSv1 call.")
     fields.setdefault("measured_days", 14)
     fields.setdefault("window_days", 14)
+    fields.setdefault("usage_until", timezone.now())
     if fields["status"] == Status.READY:
         fields.setdefault("v1_calls_window", 0)
     return Instance.objects.create(account=account, region=region, **fields)

@@ -1,8 +1,8 @@
 """What AWS said becomes rows: inventory, defaults, usage, rollups, verdicts. Set-based, and safe to repeat."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from migration.queries import evidence
 
 HOURS = 24
 CHUNK = 500
+SCOPE_LEASE = timedelta(minutes=5)  # renewed with every page; longer than one call with all its retries
 FACT_FIELDS = (
     "instance_state",
     "name",
@@ -115,20 +116,42 @@ def record_denied_account(*, account: Account, gap: GapKind, message: str, now: 
     )
 
 
-def claim_scope(*, scope: Scope, owner: str, now: datetime) -> ScopeClaim | None:
-    """Take the scope for one pass, or None while a living worker has it."""
+class LeaseLost(Exception):
+    """Another worker has taken the scope: what this one knows is old, and nothing more of it is written."""
+
+
+def claim_scope(*, scope: Scope, owner: str, now: datetime, from_the_dead: bool = False) -> ScopeClaim | None:
+    """Take the scope for one pass, or None while a living worker has it. `from_the_dead`: its holder is known to
+    be gone, so its lease is not waited out.
+    """
     free = Q(state=ScopeState.IDLE) | Q(state=ScopeState.LEASED, lease_expires_at__lte=now)
+    if from_the_dead:
+        free |= Q(state=ScopeState.LEASED)
     taken = Scope.objects.filter(free, pk=scope.pk, fence=scope.fence).update(
         state=ScopeState.LEASED,
         fence=F("fence") + 1,
         attempts=F("attempts") + 1,
         lease_owner=owner,
-        lease_expires_at=now + timedelta(seconds=max(settings.IMDSDASH_LEASE_SECONDS, 900)),
+        lease_expires_at=now + SCOPE_LEASE,
         last_started_at=now,
     )
     if not taken:
         return None
     return ScopeClaim(scope.pk, scope.fence + 1, scope.account_id, scope.account.account_id, scope.region)
+
+
+def hold(*, claim: ScopeClaim, now: datetime) -> None:
+    """Renew the lease in the transaction of a write. Raises LeaseLost, which undoes that write."""
+    held = Scope.objects.filter(pk=claim.scope_id, fence=claim.fence, state=ScopeState.LEASED)
+    if not held.update(lease_expires_at=now + SCOPE_LEASE):
+        raise LeaseLost(f"{claim.account_id}/{claim.region}")
+
+
+def give_back(*, claim: ScopeClaim) -> None:
+    """End a pass that broke off without an ending: the scope is free, and due as before."""
+    Scope.objects.filter(pk=claim.scope_id, fence=claim.fence, state=ScopeState.LEASED).update(
+        state=ScopeState.IDLE, lease_owner="", lease_expires_at=None
+    )
 
 
 def finish_scope(*, claim: ScopeClaim, ending: Ending, now: datetime) -> bool:
@@ -149,7 +172,8 @@ def finish_scope(*, claim: ScopeClaim, ending: Ending, now: datetime) -> bool:
         fields["usage_until"] = ending.usage_until
     if ending.outcome is Outcome.COMPLETE:
         fields["complete_at"] = now
-    return bool(Scope.objects.filter(pk=claim.scope_id, fence=claim.fence).update(**fields))
+    held = Scope.objects.filter(pk=claim.scope_id, fence=claim.fence, state=ScopeState.LEASED)
+    return bool(held.update(**fields))
 
 
 def _next_due(now: datetime) -> datetime:
@@ -160,9 +184,15 @@ def _outcome_of(gap: GapKind) -> Outcome:
     return Outcome.DENIED if gap in {GapKind.DENIED, GapKind.WRONG_ACCOUNT} else Outcome.INCOMPLETE
 
 
-def store_page(*, claim: ScopeClaim, facts: Sequence[InstanceFact], seen_at: datetime) -> None:
-    """Upsert one page of instances. A known one keeps its verdict until the pass ends with the next one."""
+def store_page(*, claim: ScopeClaim, facts: Sequence[InstanceFact], seen_at: datetime, now: datetime) -> None:
+    """Upsert one page of instances. A known one keeps its verdict until the pass ends. Raises LeaseLost."""
     rows = [_row(claim, fact, seen_at) for fact in facts]
+    with transaction.atomic():
+        hold(claim=claim, now=now)
+        _upsert_page(rows)
+
+
+def _upsert_page(rows: list[Instance]) -> None:
     _upsert([row for row in rows if row.gone_at is None], SEEN_FIELDS)
     _upsert([row for row in rows if row.gone_at is not None], [*SEEN_FIELDS, "status", "status_reason"])
 
@@ -199,17 +229,19 @@ def _row(claim: ScopeClaim, fact: InstanceFact, seen_at: datetime) -> Instance:
     return row
 
 
-def mark_gone(*, claim: ScopeClaim, seen_at: datetime) -> int:
-    """After a COMPLETE inventory: what was not in it is gone. Kept for its history, never deleted."""
-    return Instance.objects.filter(
-        account_id=claim.account_pk, region=claim.region, gone_at__isnull=True, last_seen_at__lt=seen_at
-    ).update(
-        gone_at=seen_at,
-        status=Status.GONE,
-        status_reason="No longer in AWS's inventory.",
-        status_since=seen_at,
-        instance_state="terminated",
-    )
+def mark_gone(*, claim: ScopeClaim, seen_at: datetime, now: datetime) -> int:
+    """After a COMPLETE inventory: what was not in it is gone. Kept for its history, never deleted. Raises LeaseLost."""
+    with transaction.atomic():
+        hold(claim=claim, now=now)
+        return Instance.objects.filter(
+            account_id=claim.account_pk, region=claim.region, gone_at__isnull=True, last_seen_at__lt=seen_at
+        ).update(
+            gone_at=seen_at,
+            status=Status.GONE,
+            status_reason="No longer in AWS's inventory.",
+            status_since=seen_at,
+            instance_state="terminated",
+        )
 
 
 def store_defaults(*, claim: ScopeClaim, fact: DefaultsFact, now: datetime) -> None:
@@ -229,20 +261,41 @@ def store_defaults(*, claim: ScopeClaim, fact: DefaultsFact, now: datetime) -> N
     )
 
 
-def store_usage(*, pks: Mapping[str, int], series: Sequence[Series], metric: str, keep_hours_from: date) -> None:
+def store_usage(
+    *,
+    claim: ScopeClaim,
+    pks: Mapping[str, int],
+    series: Sequence[Series],
+    metric: str,
+    keep_hours_from: date,
+    known_until: Mapping[int, datetime],
+    now: datetime,
+) -> None:
     """Write hourly sums of one metric as days. An hour without a datapoint stays None; a known one is never unlearnt.
+
+    `known_until`: primary key -> the instant up to which, with this answer, all that was asked is known; a pass
+    that breaks off goes on from there. Raises LeaseLost.
 
     `pks`: instance id -> Instance primary key. `metric`: "v1" or "rejected". Days before `keep_hours_from` keep
     their sum and count of measured hours, not the hours.
     """
     by_day = _by_day(pks, series)
-    if not by_day:
-        return
-    known = _known_hours(by_day, metric)
+    with transaction.atomic():
+        hold(claim=claim, now=now)
+        if by_day:
+            _upsert_days(by_day, metric=metric, keep_hours_from=keep_hours_from)
+        for until in set(known_until.values()):
+            _known_until(frozenset(pk for pk, known in known_until.items() if known == until), until)
+
+
+def _upsert_days(by_day: Mapping[tuple[int, date], list[int | None]], *, metric: str, keep_hours_from: date) -> None:
+    known = _known_days(by_day, metric)
     rows = []
     for (pk, day), hours in by_day.items():
-        old = known.get((pk, day))
-        merged = hours if old is None else [old[n] if value is None else value for n, value in enumerate(hours)]
+        old, measured = known.get((pk, day), (readiness.NOTHING, 0))
+        if old == readiness.NOTHING and measured > sum(value is not None for value in hours):
+            continue  # only the sum of that day is kept, of more hours than this answer has: it stays
+        merged = [old[n] if value is None else value for n, value in enumerate(hours)]
         rows.append(_day_row(pk, day, merged, metric=metric, keep=day >= keep_hours_from))
     names = ("v1_calls", "measured_hours", "v1_hours")
     if metric != "v1":
@@ -270,12 +323,19 @@ def _by_day(pks: Mapping[str, int], series: Sequence[Series]) -> dict[tuple[int,
     return found
 
 
-def _known_hours(by_day: Mapping[tuple[int, date], Any], metric: str) -> dict[tuple[int, date], readiness.Hours]:
+def _known_days(
+    by_day: Mapping[tuple[int, date], Any], metric: str
+) -> dict[tuple[int, date], tuple[readiness.Hours, int]]:
+    """What is stored of those days: the hours, as far as they are kept, and how many were measured."""
     pks = {pk for pk, _ in by_day}
     days = [day for _, day in by_day]
     rows = InstanceDay.objects.filter(instance_id__in=pks, day__gte=min(days), day__lte=max(days))
-    unpack = evidence.v1_hours if metric == "v1" else evidence.rejected_hours
-    return {(row.instance_id, row.day): unpack(row) for row in rows.iterator(chunk_size=2000)}
+    if metric == "v1":
+        return {(row.instance_id, row.day): (evidence.v1_hours(row), row.measured_hours) for row in rows.iterator()}
+    return {
+        (row.instance_id, row.day): (evidence.rejected_hours(row), row.rejected_measured_hours)
+        for row in rows.iterator()
+    }
 
 
 def _day_row(pk: int, day: date, hours: list[int | None], *, metric: str, keep: bool) -> InstanceDay:
@@ -292,36 +352,40 @@ def _day_row(pk: int, day: date, hours: list[int | None], *, metric: str, keep: 
     return row
 
 
-def judge_scope(
-    *, claim: ScopeClaim, until: datetime | None, incomplete: frozenset[int], asked: frozenset[int], now: datetime
-) -> Counter[str]:
+def judge_scope(*, claim: ScopeClaim, until: datetime | None, now: datetime) -> Counter[str]:
     """Write a verdict on every instance of the scope from what is stored. Returns how many have which status.
 
-    `until`: the instant CloudWatch was asked up to in this pass, None when it was not asked. `asked`, `incomplete`:
-    primary keys that were asked about, and those of them whose answer was not Complete.
+    Each instance is judged up to the hour that is known of it. `until`: the hour this pass asked up to, which is
+    what holds for one that cannot be asked about (stopped); None when CloudWatch was not asked.
     """
     scope = Scope.objects.get(pk=claim.scope_id)
     window = readiness.Window(
         days=settings.IMDSDASH_WINDOW_DAYS, until=until or scope.usage_until, today=now.astimezone(UTC).date()
     )
     counted: Counter[str] = Counter()
-    rows = list(Instance.objects.filter(account_id=claim.account_pk, region=claim.region, gone_at__isnull=True))
     waived = evidence.waived_until(claim.account_pk, claim.region, window.today)
-    for start in range(0, len(rows), CHUNK):
-        chunk = rows[start : start + CHUNK]
+    live = Instance.objects.filter(account_id=claim.account_pk, region=claim.region, gone_at__isnull=True)
+    last = 0
+    while chunk := list(live.filter(pk__gt=last).order_by("pk")[:CHUNK]):
+        last = chunk[-1].pk
         days = evidence.v1_days([row.pk for row in chunk], window)
         changed = []
         for row in chunk:
-            verdict = readiness.judge(evidence.subject(row, days.get(row.pk, {}), waived.get(row.pk)), window)
+            verdict = _judge(row, days.get(row.pk, {}), waived.get(row.pk), window)
             before = [getattr(row, name) for name in VERDICT_FIELDS]
             _apply(row, verdict, now=now)
             if before != [getattr(row, name) for name in VERDICT_FIELDS]:
                 changed.append(row)
             counted[verdict.status.value] += 1
         _upsert(changed, VERDICT_FIELDS)
-    if until is not None:
-        _known_until(asked - incomplete, until)
     return counted
+
+
+def _judge(
+    row: Instance, days: dict[date, readiness.Hours], waived: date | None, window: readiness.Window
+) -> readiness.Verdict:
+    known = window.until if row.instance_state == "stopped" else row.usage_until
+    return readiness.judge(evidence.subject(row, days, waived), replace(window, until=known))
 
 
 def _known_until(pks: frozenset[int], until: datetime) -> None:
@@ -351,37 +415,22 @@ def roll_up(
 ) -> None:
     """Rewrite the scope's rollup of every day touched by the pass, from the instance days, in the caller's transaction.
 
-    A day is complete when the pass was and the day lies wholly before `until`. Today's row also takes the
-    count by status.
+    A day is complete when everything asked in the pass was answered and the day lies wholly before `until`. One
+    that was complete stays so, for nothing of it is unlearnt; when it is also older than what is read again, it is
+    closed, and not rewritten. Today's row also takes the count by status.
     """
-    live = Instance.objects.filter(account_id=claim.account_pk, region=claim.region)
-    optional_born = [
-        (pk, born.astimezone(UTC).date() if born else date.min)
-        for pk, born in live.filter(
-            gone_at__isnull=True,
-            http_tokens="optional",
-            operator_managed=False,
-            instance_state="running",
-        )
-        .exclude(http_endpoint="disabled")
-        .values_list("pk", "first_launched_at")
-    ]
-    measured_on: dict[date, set[int]] = defaultdict(set)
-    for pk, day in InstanceDay.objects.filter(instance__in=live, day__gte=since, measured_hours__gt=0).values_list(
-        "instance_id", "day"
-    ):
-        measured_on[day].add(pk)
+    closed_before = until.date() - timedelta(days=settings.IMDSDASH_OVERLAP_DAYS + 1)
+    known = ScopeDay.objects.filter(scope_id=claim.scope_id, day__gte=since, complete=True)
+    finished = set(known.values_list("day", flat=True))
     sums = evidence.day_sums(claim.account_pk, claim.region, since)
-    # A day that was complete once stays so: what is known of it is never unlearnt by a poorer pass.
-    finished = set(
-        ScopeDay.objects.filter(scope_id=claim.scope_id, day__gte=since, complete=True).values_list("day", flat=True)
-    )
-    today = now.astimezone(UTC).date()
+    owing = evidence.owing_by_day(claim.account_pk, claim.region)
     rows = []
     for offset in range((until.date() - since).days + 1):
         day = since + timedelta(days=offset)
+        if day in finished and day < closed_before:
+            continue
         told = sums.get(day, evidence.NOTHING_MEASURED)
-        silent = sum(born <= day and pk not in measured_on[day] for pk, born in optional_born)
+        silent = sum(count for born, count in owing.items() if born <= day) - told.owing_measured
         rows.append(
             ScopeDay(
                 scope_id=claim.scope_id,
@@ -391,7 +440,7 @@ def roll_up(
                 instances_measured=told.measured,
                 instances_calling_v1=told.calling_v1,
                 instances_rejecting=told.rejecting,
-                instances_expected=told.measured + silent,
+                instances_expected=told.measured + max(silent, 0),
                 complete=day in finished
                 or (complete and datetime.combine(day + timedelta(days=1), time(0), UTC) <= until),
             )
@@ -412,10 +461,8 @@ def roll_up(
         ],
     )
     ScopeDay.objects.update_or_create(
-        scope_id=claim.scope_id, day=today, defaults={"by_status": dict(by_status)}, create_defaults={
-            "by_status": dict(by_status), "complete": False,
-        }
-    )  # fmt: skip
+        scope_id=claim.scope_id, day=now.astimezone(UTC).date(), defaults={"by_status": dict(by_status)}
+    )
 
 
 def refresh_instance(*, change_instance_id: int, fact: InstanceFact, now: datetime) -> None:
@@ -428,12 +475,12 @@ def refresh_instance(*, change_instance_id: int, fact: InstanceFact, now: dateti
             setattr(row, name, getattr(fact.options, name))
         row.options_state = fact.options.state
         row.last_seen_at = now
+        row.gone_at = None  # AWS has just shown it
         scope = Scope.objects.get(account_id=row.account_id, region=row.region)
         window = readiness.Window(
             days=settings.IMDSDASH_WINDOW_DAYS, until=scope.usage_until, today=now.astimezone(UTC).date()
         )
         waived = evidence.waived_until(row.account_id, row.region, window.today)
         days = evidence.v1_days([row.pk], window).get(row.pk, {})
-        verdict = readiness.judge(evidence.subject(row, days, waived.get(row.pk)), window)
-        _apply(row, verdict, now=now)
+        _apply(row, _judge(row, days, waived.get(row.pk), window), now=now)
         row.save(update_fields=[*SEEN_FIELDS, *VERDICT_FIELDS])

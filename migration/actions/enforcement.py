@@ -9,8 +9,10 @@ A worker that dies in `leased` has written nothing: the change goes back. One th
 written: the change becomes `unknown`, and only a fresh read decides whether it is applied or goes back.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -21,18 +23,15 @@ from migration.actions import moves, runs
 from migration.domain import plan as plans
 from migration.enums import ACTIVE_RUN, SETTLED, ChangeState, RequestState, RunState, Status
 from migration.models import Change, EnforcementRequest, Run
+from migration.queries.planning import closed_regions, stale_because
 
 MAX_ATTEMPTS = 3  # claims that ended without a word; a change that kills its worker is parked, not retried for ever
 MAX_WRITES = 2
 MAX_READS = 40  # fresh reads that did not settle it; with the waits below about half an hour
+NO_ANSWER_DELAY = 10.0  # seconds
 IN_FLIGHT = (ChangeState.LEASED, ChangeState.CALLING, ChangeState.APPLIED, ChangeState.UNKNOWN)
-# A verdict that turned since the plan was approved: the change is skipped, and said.
-TURNED = {
-    Status.IN_USE: "IMDSv1 calls were seen since the plan was made",
-    Status.WAIVED: "It was waived since the plan was made",
-    Status.MANAGED: "An AWS service runs it",
-    Status.GONE: "It is gone",
-}
+# Ready, or already what the plan wants (then the live read skips it). Any other verdict since the plan is a no.
+STILL_GOOD = frozenset({Status.READY, Status.ENFORCED, Status.PENDING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,39 +55,69 @@ class Claim:
 def claim(*, run_id: int, owner: str, limit: int, now: datetime) -> list[Claim]:
     """Take up to `limit` waiting changes of a run that may go on. Empty: nothing may be begun now.
 
-    Every guard is looked at afresh: the run is running, its request is approved, the plan still has its hash
-    and contains exactly this change, and the first change of a run goes alone until it is verified.
+    Every guard is looked at afresh, under the lock of the run's row, so that two workers see one after the
+    other: the run is running, its approval is good and not expired, the plan still has its hash and contains
+    exactly this change, and the first change of a run goes alone until it is verified.
     """
-    run = Run.objects.select_related("account", "request__requested_by", "request__decided_by").get(pk=run_id)
-    if run.state != RunState.RUNNING or not _approved(run.request):
-        return []
-    if _over_budget(run):
-        failed = run.changes.filter(state=ChangeState.FAILED).count()
-        runs.pause(run=run, reason=f"{failed} changes failed; {run.max_failures} may. A person must look.", now=now)
-        return []
-    allowed = _allowed_now(run, limit)
-    if allowed <= 0:
-        return []
-    planned = {(item["region"], item["instance_id"]): item for item in run.request.plan["changes"]}
-    claims: list[Claim] = []
-    waiting = run.changes.filter(Q(not_before__isnull=True) | Q(not_before__lte=now), state=ChangeState.PENDING)
-    for change in waiting.select_related("instance", "run__account")[:allowed]:
-        found = _claim_one(change, run=run, planned=planned, owner=owner, now=now)
-        if found is not None:
-            claims.append(found)
+    try:
+        return _claim(run_id=run_id, owner=owner, limit=limit, now=now)
+    except moves.Lost:
+        return []  # something moved beside us; the next look sees what
+
+
+def _claim(*, run_id: int, owner: str, limit: int, now: datetime) -> list[Claim]:
+    with transaction.atomic():
+        run = _locked(run_id)
+        if not _may_go_on(run, now=now):
+            return []
+        allowed = _allowed_now(run, limit)
+        if allowed <= 0:
+            return []
+        planned = {(item["region"], item["instance_id"]): item for item in run.request.plan["changes"]}
+        closed = closed_regions(run.account)
+        waiting = run.changes.filter(Q(not_before__isnull=True) | Q(not_before__lte=now), state=ChangeState.PENDING)
+        claims: list[Claim] = []
+        for change in waiting.select_related("instance", "run__account")[:allowed]:
+            reason, error_class = _not_now(change, planned=planned, closed=closed, now=now)
+            if reason:
+                to = ChangeState.FAILED if error_class else ChangeState.SKIPPED
+                _settle(change, to, reason, error_class, now)
+            else:
+                claims.append(_lease(change, run=run, owner=owner, now=now))
     return claims
 
 
-def _approved(request: EnforcementRequest) -> bool:
-    """Approved by somebody else, and the plan is still the one that was signed."""
-    return (
-        request.state == RequestState.APPROVED
-        and plans.digest(request.plan) == request.plan_hash
-        and request.approvals.filter(decision="approve", plan_hash=request.plan_hash)
-        .exclude(approver_id=F("requester_id"))
-        .count()
-        >= request.quorum
-    )
+def _locked(run_id: int) -> Run:
+    """The run, its row locked. The order of locks is always: run, change, audit head."""
+    return Run.objects.select_for_update(of=("self",)).select_related(
+        "account", "request__requested_by", "request__decided_by"
+    ).get(pk=run_id)  # fmt: skip
+
+
+def _may_go_on(run: Run, *, now: datetime) -> bool:
+    """The guards of the run as a whole. What a person must look at pauses it, with the reason."""
+    if run.state != RunState.RUNNING:
+        return False
+    reason = _approval_gone(run.request, now=now)
+    left = run.changes.filter(state__in=[ChangeState.PENDING, ChangeState.LEASED])
+    if not reason and _over_budget(run) and left.exists():
+        failed = run.changes.filter(state=ChangeState.FAILED).count()
+        reason = f"{failed} changes failed; {run.max_failures} may. A person must look."
+    if reason:
+        runs.pause(run=run, reason=reason, now=now)
+    return not reason
+
+
+def _approval_gone(request: EnforcementRequest, *, now: datetime) -> str:
+    """Why the approval does not carry a call now, or "". Approved by somebody else, unexpired, for this very plan."""
+    signed = request.approvals.filter(decision="approve", plan_hash=request.plan_hash)
+    if request.state != RequestState.APPROVED or not signed.exclude(approver_id=F("requester_id")).exists():
+        return "The request is not approved, so nothing may be changed."
+    if plans.digest(request.plan) != request.plan_hash:
+        return "The plan is not the one that was approved, so nothing may be changed."
+    if request.expires_at <= now:
+        return "The approval has expired. Stop the run and make a new plan from today's data."
+    return ""
 
 
 def _over_budget(run: Run) -> bool:
@@ -103,44 +132,47 @@ def _allowed_now(run: Run, limit: int) -> int:
     return 0 if run.changes.filter(state__in=IN_FLIGHT).exists() else 1
 
 
-def _claim_one(
-    change: Change, *, run: Run, planned: dict[tuple[str, str], dict[str, Any]], owner: str, now: datetime
-) -> Claim | None:
+def _not_now(
+    change: Change, *, planned: dict[tuple[str, str], dict[str, Any]], closed: frozenset[str], now: datetime
+) -> tuple[str, str]:
+    """Why this change is not to be made, and its error class; a skip has none. ("", "") means: go on."""
     item = planned.get((change.region, change.target_instance_id))
-    try:
-        if item is None or item["before"] != change.before or item["send"] != change.send:
-            _settle(change, ChangeState.FAILED, "It is not in the approved plan as it stands here.", "not_in_plan", now)
-            return None
-        turned = TURNED.get(Status(change.instance.status))
-        if turned is not None:
-            _settle(change, ChangeState.SKIPPED, f"{turned}: {change.instance.status_reason}", "", now)
-            return None
-        if change.attempts >= MAX_ATTEMPTS:
-            _settle(change, ChangeState.FAILED, f"Given up after {change.attempts} attempts.", "attempts", now)
-            return None
-        moves.move(
-            change,
-            ChangeState.LEASED,
-            now=now,
-            fence=change.fence,
-            fields={
-                "fence": F("fence") + 1,
-                "attempts": F("attempts") + 1,
-                "lease_owner": owner,
-                "lease_expires_at": now + timedelta(seconds=settings.IMDSDASH_LEASE_SECONDS),
-            },
-        )
-    except moves.Lost:
-        return None
-    return _as_claim(change, run)
+    if item is None or item["before"] != change.before or item["send"] != change.send:
+        return "It is not in the approved plan as it stands here.", "not_in_plan"
+    status = Status(change.instance.status)
+    if status not in STILL_GOOD:
+        return f"No longer ready, but {status.label.lower()}: {change.instance.status_reason}", ""
+    stale = stale_because(change.instance, closed=closed, now=now) if status is Status.READY else ""
+    if stale:
+        return f"No longer ready: {stale}", ""
+    if change.attempts >= MAX_ATTEMPTS:
+        return f"Given up after {change.attempts} attempts that ended without a word.", "attempts"
+    return "", ""
 
 
-def _as_claim(change: Change, run: Run) -> Claim:
+def _lease(change: Change, *, run: Run, owner: str, now: datetime) -> Claim:
+    fence = change.fence + 1
+    moves.move(
+        change,
+        ChangeState.LEASED,
+        now=now,
+        fence=change.fence,
+        fields={
+            "fence": fence,
+            "attempts": F("attempts") + 1,
+            "lease_owner": owner,
+            "lease_expires_at": now + timedelta(seconds=settings.IMDSDASH_LEASE_SECONDS),
+        },
+    )
+    return _as_claim(change, run, fence)
+
+
+def _as_claim(change: Change, run: Run, fence: int) -> Claim:
     request = run.request
     return Claim(
         change_id=change.pk,
         run_id=run.pk,
-        fence=change.fence,
+        fence=fence,  # counted, not read back: a read may already see another worker's
         account_pk=run.account_id,
         account_id=change.target_account_id,
         region=change.region,
@@ -198,11 +230,13 @@ def begin(*, claim: Claim, now: datetime) -> float | None:
     None: the run was stopped or paused, or the lease is lost; nothing may be sent.
     """
     with transaction.atomic():
-        run = Run.objects.select_for_update().get(pk=claim.run_id)
+        run = _locked(claim.run_id)
         change = _held(claim)
         if change.fence != claim.fence or change.state != ChangeState.LEASED:
             return None
-        if run.state != RunState.RUNNING:
+        if change.lease_expires_at is None or change.lease_expires_at <= now:
+            return None  # this worker was asleep; the sweeper has the change, or will
+        if not _may_go_on(run, now=now):
             _give_back(change, claim, run_state=run.state, now=now)
             return None
         if (wait := wait_before_write(claim=claim, now=now)) > 0:
@@ -240,7 +274,7 @@ def skip(*, claim: Claim, reason: str, now: datetime) -> bool:
 
 
 def release(*, claim: Claim, reason: str, delay: float, now: datetime) -> bool:
-    """Nothing was sent (the read before it did not answer): back to the queue, not before `delay` seconds."""
+    """Nothing was sent, because AWS did not answer before it came to that: back to the queue, and not counted."""
     return _try(
         lambda: moves.move(
             _held(claim),
@@ -248,7 +282,12 @@ def release(*, claim: Claim, reason: str, delay: float, now: datetime) -> bool:
             now=now,
             reason=reason,
             fence=claim.fence,
-            fields={"reason": reason[:400], "not_before": now + timedelta(seconds=delay), **_no_lease()},
+            fields={
+                "reason": reason[:400],
+                "not_before": now + timedelta(seconds=delay),
+                "attempts": F("attempts") - 1,
+                **_no_lease(),
+            },
         )
     )
 
@@ -320,16 +359,29 @@ def claim_reads(*, states: tuple[ChangeState, ...], owner: str, limit: int, now:
     )
     claims = []
     for change in due:
+        fence = change.fence + 1
         taken = Change.objects.filter(pk=change.pk, state=change.state, fence=change.fence).update(
-            fence=F("fence") + 1,
+            fence=fence,
             reads=F("reads") + 1,
             lease_owner=owner,
             lease_expires_at=now + timedelta(seconds=settings.IMDSDASH_LEASE_SECONDS),
         )
         if taken:
-            change.refresh_from_db(fields=["fence", "reads"])
-            claims.append(_as_claim(change, change.run))
+            change.reads += 1
+            claims.append(_as_claim(change, change.run, fence))
     return claims
+
+
+def no_read(*, claim: Claim, reason: str, now: datetime) -> bool:
+    """AWS did not answer the read: it does not count as one, and is tried again in a while."""
+    return bool(
+        Change.objects.filter(pk=claim.change_id, fence=claim.fence, state__in=IN_FLIGHT).update(
+            reason=reason[:400],
+            reads=F("reads") - 1,
+            not_before=now + timedelta(seconds=NO_ANSWER_DELAY),
+            **_no_lease(),
+        )
+    )
 
 
 def verified(*, claim: Claim, after: dict[str, Any], reason: str, now: datetime) -> bool:
@@ -340,6 +392,11 @@ def verified(*, claim: Claim, after: dict[str, Any], reason: str, now: datetime)
 def disturbed(*, claim: Claim, after: dict[str, Any], reason: str, now: datetime) -> bool:
     """Applied, but a field that was not sent moved: a person must look."""
     return _try(lambda: _settle(_held(claim), ChangeState.FAILED, reason, "disturbed", now, claim.fence, after=after))
+
+
+def ended(*, claim: Claim, reason: str, now: datetime) -> bool:
+    """AWS says the instance is being or was terminated: nothing is left that could be required."""
+    return _try(partial(_settle, _held(claim), ChangeState.SKIPPED, reason, "", now, claim.fence))
 
 
 def reconciled_applied(*, claim: Claim, now: datetime) -> bool:
@@ -395,7 +452,9 @@ def recover(*, now: datetime) -> set[int]:
         else:
             to, reason = ChangeState.UNKNOWN, "Its worker went away while calling AWS."
         fields = {"fence": F("fence") + 1, "reason": reason, "reads": 0, "not_before": now, **_no_lease()}
-        _try(lambda: moves.move(change, to, now=now, reason=reason, fence=fence, fields=fields))  # noqa: B023 -- called at once
+        _try(partial(moves.move, change, to, now=now, reason=reason, fence=fence, fields=fields))
+    for over in Run.objects.exclude(state__in=ACTIVE_RUN).filter(changes__state=ChangeState.PENDING).distinct():
+        skip_what_waits(run_id=over.pk, now=now)
     due = (
         Change.objects.exclude(state__in=[*SETTLED, ChangeState.LEASED, ChangeState.CALLING])
         .filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
@@ -405,10 +464,22 @@ def recover(*, now: datetime) -> set[int]:
     unfinished = Run.objects.filter(state__in=[RunState.QUEUED, RunState.RUNNING]).exclude(
         changes__state__in=[state for state in ChangeState if state not in SETTLED]
     )
-    return set(waiting.values_list("run_id", flat=True)) | set(unfinished.values_list("pk", flat=True))
+    found = set(waiting.values_list("run_id", flat=True)) | set(unfinished.values_list("pk", flat=True))
+    driven = Run.objects.filter(pk__in=found, driver_expires_at__gt=now).exclude(driver="")
+    return found - set(driven.values_list("pk", flat=True))
 
 
-def _try(step: Any) -> bool:
+def skip_what_waits(*, run_id: int, now: datetime) -> int:
+    """After a stop: each change that still waits is skipped, in a transaction of its own. Returns how many."""
+    run = Run.objects.get(pk=run_id)
+    if run.state in ACTIVE_RUN:
+        return 0
+    reason = run.state_reason or "The run is over."
+    waiting = run.changes.filter(state=ChangeState.PENDING).select_related("run__account")
+    return sum(_try(partial(_settle, change, ChangeState.SKIPPED, reason, "", now)) for change in waiting)
+
+
+def _try(step: Callable[[], None]) -> bool:
     """True when the step was ours to take. A lost lease is told to the log, and changes nothing."""
     try:
         step()

@@ -24,7 +24,7 @@ def draft_plan(*, account: Account, by: User, now: datetime) -> EnforcementReque
     _may(by, Action.PLAN, account, now=now, doing="plan enforcement", about=account)
     plan = plans.build(
         account_id=account.account_id,
-        candidates=candidates(account),
+        candidates=candidates(account, now=now),
         window_days=settings.IMDSDASH_WINDOW_DAYS,
         as_of=now,
     )

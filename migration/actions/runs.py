@@ -1,9 +1,9 @@
 """Steering a run: start, pause, resume, stop, finish. In-flight calls are never cut off; the next one is not begun."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db.models import Q
 
 from migration.actions import audit, moves
 from migration.actions.errors import Refused
@@ -34,6 +34,8 @@ def pause(*, run: Run, reason: str, now: datetime) -> bool:
 def resume(*, run: Run, by: User, now: datetime) -> Run:
     """Paused -> running, by a person; the failures so far are forgiven, new ones count afresh. Raises Refused."""
     _may_steer(run, by=by, now=now)
+    if run.request.expires_at <= now:
+        raise Refused("The approval has expired, so the run cannot go on. Stop it and make a new plan.")
     failed = run.changes.filter(state=ChangeState.FAILED).count()
     try:
         moves.move(
@@ -49,27 +51,33 @@ def resume(*, run: Run, by: User, now: datetime) -> Run:
 
 
 def stop(*, run: Run, by: User, now: datetime) -> Run:
-    """End the run: what waits is skipped at once, what is in flight is still reconciled and verified.
+    """End the run: no further call is begun from here on. Raises Refused.
 
-    Raises Refused.
+    Only the run's row moves here. What waits is skipped afterwards by a worker, each change by itself, so that a
+    stop never waits for, nor deadlocks with, a worker in the middle of a claim; what is in flight is reconciled
+    and verified.
     """
     _may_steer(run, by=by, now=now)
     reason = f"Stopped by {by.get_username()}."
-    with transaction.atomic():
-        try:
-            moves.move(run, RunState.STOPPED, now=now, by=by, fields={"state_reason": reason, "finished_at": now})
-        except (moves.Lost, moves.NoSuchMove) as error:
-            raise Refused(f"The run is {run.get_state_display().lower()}, so it cannot be stopped.") from error
-        for change in run.changes.filter(state=ChangeState.PENDING):
-            moves.move(
-                change,
-                ChangeState.SKIPPED,
-                now=now,
-                by=by,
-                reason=reason,
-                fields={"reason": reason, "settled_at": now},
-            )
+    try:
+        moves.move(run, RunState.STOPPED, now=now, by=by, fields={"state_reason": reason, "finished_at": now})
+    except (moves.Lost, moves.NoSuchMove) as error:
+        raise Refused(f"The run is {run.get_state_display().lower()}, so it cannot be stopped.") from error
     return run
+
+
+def take_the_wheel(*, run_id: int, driver: str, seconds: float, now: datetime) -> bool:
+    """Become, or stay, the one worker that drives the run. False while another one lives."""
+    free = Q(driver="") | Q(driver=driver) | Q(driver_expires_at__isnull=True) | Q(driver_expires_at__lte=now)
+    taken = Run.objects.filter(free, pk=run_id).update(
+        driver=driver, driver_expires_at=now + timedelta(seconds=seconds)
+    )
+    return bool(taken)
+
+
+def leave_the_wheel(*, run_id: int, driver: str) -> None:
+    """Let the next one drive."""
+    Run.objects.filter(pk=run_id, driver=driver).update(driver="", driver_expires_at=None)
 
 
 def finish(*, run_id: int, now: datetime) -> bool:

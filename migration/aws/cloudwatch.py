@@ -47,7 +47,9 @@ def hourly(
             again = [ask for ask in batch if found[ask].status in {"PartialData", "InternalError"}]
             if not again:
                 break
-            found |= _batch(edge, target, region, asks=again, start=start, end=end)
+            for ask, more in _batch(edge, target, region, asks=again, start=start, end=end).items():
+                found[ask].points.update(more.points)  # what the first answer did have stays
+                found[ask].status, found[ask].message = more.status, more.message
         yield [
             Series(
                 instance_id=ask.instance_id,

@@ -5,6 +5,7 @@ without an answer a write may have happened.
 """
 
 from botocore import exceptions as botocore
+from botocore.parsers import ResponseParserError
 
 THROTTLE_CODES = frozenset(
     {
@@ -108,7 +109,9 @@ def translate(error: Exception, *, operation: str, place: str) -> AwsError:
         return Unreachable(f"{operation} in {place}: the TLS connection failed: {error}", operation=operation)
     if isinstance(error, botocore.HTTPClientError | botocore.EndpointConnectionError | botocore.ConnectionError):
         return Unreachable(f"{operation} in {place} got no answer: {error}", operation=operation)
-    if isinstance(error, botocore.BotoCoreError):
+    if isinstance(error, ResponseParserError):
+        return Unreachable(f"{operation} in {place} got an answer that is not AWS's: {error}", operation=operation)
+    if isinstance(error, botocore.BotoCoreError | ValueError):
         return Refused(f"{operation} in {place} could not be sent: {error}", operation=operation)
     raise error
 

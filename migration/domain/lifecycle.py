@@ -39,9 +39,11 @@ CHANGE_MOVES: dict[tuple[str, str], str] = {
     (C.CALLING, C.FAILED): "change.failed",
     (C.APPLIED, C.VERIFIED): "change.verified",
     (C.APPLIED, C.FAILED): "change.failed",
+    (C.APPLIED, C.SKIPPED): "change.skipped",
     (C.UNKNOWN, C.APPLIED): "change.reconciled",
     (C.UNKNOWN, C.PENDING): "change.not_applied",
     (C.UNKNOWN, C.FAILED): "change.failed",
+    (C.UNKNOWN, C.SKIPPED): "change.skipped",
 }
 
 TABLES: dict[str, dict[tuple[str, str], str]] = {

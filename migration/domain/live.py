@@ -7,6 +7,7 @@ from typing import Any
 
 from migration.domain.facts import InstanceFact
 
+ENDED = frozenset({"shutting-down", "terminated"})
 OPTIONS = ("HttpTokens", "HttpPutResponseHopLimit", "HttpEndpoint", "HttpProtocolIpv6", "InstanceMetadataTags")
 
 
@@ -14,12 +15,14 @@ class Finding(StrEnum):
     GO = "go"  # live is exactly what the plan says was before
     ALREADY = "already"  # live is already what the plan wants
     DRIFTED = "drifted"  # live is something else: not ours to overwrite
-    GONE = "gone"
+    GONE = "gone"  # not in the answer, which right after a launch or a change proves nothing
+    ENDED = "ended"  # AWS says so itself
     MANAGED = "managed"
 
 
 class Check(StrEnum):
     VERIFIED = "verified"
+    GONE = "gone"  # terminated: there is nothing left that could be required
     WAIT = "wait"  # AWS has it, and has not applied it yet, or a lagging replica answers
     DISTURBED = "disturbed"  # applied, but a field we did not send has moved
 
@@ -32,8 +35,10 @@ class Sight:
 
 def before_write(*, live: InstanceFact | None, before: Mapping[str, Any], send: Mapping[str, Any]) -> Sight:
     """May the planned change be written? Only where live equals the plan's `before`, field by field."""
-    if live is None or live.instance_state == "terminated":
-        return Sight(Finding.GONE, "AWS no longer has this instance.")
+    if live is None:
+        return Sight(Finding.GONE, "AWS no longer shows this instance.")
+    if live.instance_state in ENDED:
+        return Sight(Finding.ENDED, f"The instance is {live.instance_state}.")
     if live.operator_managed:
         return Sight(Finding.MANAGED, "An AWS service runs this instance; it cannot be changed by us.")
     now = live.options.as_aws()
@@ -51,6 +56,8 @@ def after_write(*, live: InstanceFact | None, before: Mapping[str, Any], send: M
     """Has the write arrived? `State` must be `applied`; on a stopped instance AWS applies it at the next start."""
     if live is None:
         return Check.WAIT, "AWS does not show the instance; it may be a lagging read."
+    if live.instance_state in ENDED:
+        return Check.GONE, f"The instance is {live.instance_state}."
     now = live.options.as_aws()
     short = [name for name, value in send.items() if now[name] != value]
     if short:

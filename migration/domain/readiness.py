@@ -146,6 +146,12 @@ def weigh(subject: Subject, window: Window) -> Evidence:
             elif start + timedelta(hours=1) <= until and _owed(subject, start):
                 missing += 1
         measured_days += day != until.date() and None not in hours
+    for day in sorted(day for day in subject.v1 if day > until.date()):
+        # A later answer that was not whole: what it does say counts, what it does not say is not asked of it.
+        for hour, value in enumerate(subject.v1[day]):
+            if value:
+                calls.append(value)
+                last = datetime.combine(day, time(hour), UTC)
     return Evidence(measured_days, missing, len(calls), sum(calls) if calls else None, last)
 
 
@@ -168,11 +174,13 @@ def _by_evidence(subject: Subject, window: Window, evidence: Evidence) -> tuple[
         at = f", last in the hour from {evidence.last_v1_hour:%Y-%m-%d %H:%M} UTC" if evidence.last_v1_hour else ""
         calls = "1 IMDSv1 call" if evidence.v1_calls == 1 else f"{evidence.v1_calls} IMDSv1 calls"
         return Status.IN_USE, f"{calls} in the window{at}."
+    if evidence.measured_hours == 0 and subject.instance_state == "stopped":
+        return Status.UNKNOWN, "Stopped and not measured: nothing shows what it calls at its next boot."
+    if window.until is None:
+        return Status.UNKNOWN, "CloudWatch has not answered for it yet."
     if window.stale:
         return Status.UNKNOWN, "CloudWatch has not been read for more than two days."
     if evidence.measured_hours == 0:
-        if subject.instance_state == "stopped":
-            return Status.UNKNOWN, "Stopped and not measured: nothing shows what it calls at its next boot."
         if not evidence.missing_hours:
             return Status.SETTLING, f"0 of {window.days} days: launched too recently to have been measured."
         return Status.UNKNOWN, "CloudWatch has no datapoint for it in the window; that is not zero."

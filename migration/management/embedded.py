@@ -21,8 +21,8 @@ from django.core.wsgi import get_wsgi_application
 from gunicorn.app.base import BaseApplication
 
 log = structlog.get_logger(__name__)
-QUEUES = ("collect", "enforce", "celery")
-WORKER_THREADS = 6
+# Two pools, so that a long collection never makes an enforcement, or the sweeper, wait.
+POOLS = {"collect": 4, "enforce,celery": 4}  # queues: threads
 WEB_THREADS = 8
 _alive: list[Any] = []  # what must not be collected as garbage while its thread runs
 
@@ -66,24 +66,30 @@ def start_threads() -> None:
     """Start the worker and beat of this process, and let what is due begin at once."""
     app: Any = current_app
     app = app._get_current_object()  # noqa: SLF001 -- Celery's own way to the app behind the proxy
-    worker = WorkController(
-        app=app,
-        pool_cls="threads",
-        concurrency=WORKER_THREADS,
-        queues=",".join(QUEUES),
-        without_gossip=True,
-        without_mingle=True,
-        without_heartbeat=True,
-        hostname=f"embedded-{os.getpid()}@{socket.gethostname()}",
-        loglevel="WARNING",
-    )
+    workers = [_worker(app, queues, threads) for queues, threads in POOLS.items()]
     beat: Any = EmbeddedService(app, thread=True, scheduler_cls=Scheduler)
     beat.daemon = True
-    _alive[:] = [worker, beat]
-    threading.Thread(target=worker.start, name="celery-worker", daemon=True).start()
+    _alive[:] = [*workers, beat]
+    for worker in workers:
+        threading.Thread(target=worker.start, name="celery-worker", daemon=True).start()
     beat.start()
     for name in ("migration.tasks.enforcement.sweep", "migration.tasks.collection.dispatch_due"):
         current_app.send_task(name)
+
+
+def _worker(app: Any, queues: str, threads: int) -> Any:
+    name = queues.split(",", 1)[0]
+    return WorkController(
+        app=app,
+        pool_cls="threads",
+        concurrency=threads,
+        queues=queues,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        hostname=f"{name}-{os.getpid()}@{socket.gethostname()}",
+        loglevel="WARNING",
+    )
 
 
 def lock_out_others(folder: Path) -> Any:
@@ -112,8 +118,9 @@ def refuse_taken_port(host: str, port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or "a port is a number up to 65535"
             raise CommandError(
-                f"Port {port} on {host} cannot be used ({error.strerror}): another program listens there, or it is not "
+                f"Port {port} on {host} cannot be used ({why}): another program listens there, or it is not "
                 f"allowed. Stop it, or choose another with --port. Nothing was started."
             ) from error

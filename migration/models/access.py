@@ -11,7 +11,7 @@ class Grant(models.Model):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="grants")
     role = models.CharField(max_length=16, choices=Role)
-    ou_path = models.CharField(max_length=512, blank=True, default="")
+    ou_path = models.CharField(max_length=700, blank=True, default="")
     account = models.ForeignKey(Account, null=True, blank=True, on_delete=models.CASCADE, related_name="grants")
 
     class Meta:

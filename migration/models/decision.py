@@ -36,7 +36,6 @@ class EnforcementRequest(models.Model):
     plan = models.JSONField()  # domain.plan.Plan as canonical JSON
     plan_hash = models.CharField(max_length=64)
     reason = models.TextField(blank=True, default="")
-    quorum = models.PositiveSmallIntegerField(default=1)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -115,6 +114,9 @@ class Run(models.Model):
     state_reason = models.CharField(max_length=400, blank=True, default="")
     max_failures = models.PositiveSmallIntegerField(default=2)  # beyond it the run pauses
     failures_forgiven = models.PositiveIntegerField(default=0)  # those counted when a person resumed it
+    # Who drives it now, and until when without a sign of life: one worker at a time.
+    driver = models.CharField(max_length=160, blank=True, default="")
+    driver_expires_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -175,6 +177,7 @@ class Change(Leased):
         indexes = [
             models.Index(fields=("state", "not_before"), name="change_due"),
             models.Index(fields=("run", "state"), name="change_run_state"),
+            models.Index(fields=("target_account_id", "region", "called_at"), name="change_pace"),
         ]
 
     def __str__(self) -> str:

@@ -26,7 +26,7 @@ class Instance(models.Model):
     platform_details = models.CharField(max_length=80, blank=True, default="")
     lifecycle = models.CharField(max_length=40, blank=True, default="")
     image_id = models.CharField(max_length=32, blank=True, default="")
-    instance_profile_arn = models.CharField(max_length=300, blank=True, default="")
+    instance_profile_arn = models.CharField(max_length=700, blank=True, default="")
     asg_name = models.CharField(max_length=256, blank=True, default="")
     launch_template_id = models.CharField(max_length=40, blank=True, default="")
     launch_template_version = models.CharField(max_length=12, blank=True, default="")

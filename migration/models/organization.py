@@ -8,14 +8,14 @@ from migration.models.lease import Leased
 class Account(models.Model):
     account_id = models.CharField(max_length=12, unique=True)
     name = models.CharField(max_length=128, blank=True, default="")
-    ou_path = models.CharField(max_length=512, blank=True, default="")
+    ou_path = models.CharField(max_length=700, blank=True, default="")
     owner = models.CharField(max_length=200, blank=True, default="")
     contact = models.CharField(max_length=200, blank=True, default="")
     state = models.CharField(max_length=32, blank=True, default="ACTIVE")
     partition = models.CharField(max_length=16, default="aws")
     # Empty role ARNs mean: the ambient credentials already are this account.
-    reader_role_arn = models.CharField(max_length=200, blank=True, default="")
-    enforcer_role_arn = models.CharField(max_length=200, blank=True, default="")
+    reader_role_arn = models.CharField(max_length=700, blank=True, default="")
+    enforcer_role_arn = models.CharField(max_length=700, blank=True, default="")
     external_id = models.CharField(max_length=1224, blank=True, default="")
     role_state = models.CharField(max_length=16, choices=RoleState, default=RoleState.UNTESTED)
     role_message = models.TextField(blank=True, default="")

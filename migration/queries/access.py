@@ -1,5 +1,7 @@
 """What a person may see and do. Every look-up of an object by a page goes through here: unseen is 404, not 403."""
 
+import re
+
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Q, QuerySet
 
@@ -45,7 +47,8 @@ def visible_accounts(user: Person) -> QuerySet[Account]:
         if grant.account_id is not None:
             wanted |= Q(pk=grant.account_id)
         elif grant.ou_path:
-            wanted |= Q(ou_path=grant.ou_path) | Q(ou_path__startswith=f"{grant.ou_path}/")
+            # By expression: SQLite's LIKE, behind `startswith`, does not tell Prod from prod.
+            wanted |= Q(ou_path__regex=rf"^{re.escape(grant.ou_path)}(/|$)")
         else:
             return Account.objects.all()
     return Account.objects.filter(wanted)

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, Max, Q, Sum, Value
+from django.db.models.functions import Coalesce, TruncDate
 
 from migration.domain.readiness import HOURS, NOTHING, Hours, Subject, Window
 from migration.models import Instance, InstanceDay, Waiver
 from migration.queries.planning import options_of
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # for an instance whose first launch AWS does not tell
+SLACK = timedelta(days=3)  # an instance behind the rest of its scope has its window a little earlier
 
 
 def _unpack(hours: list[int | None] | None, measured: int, calls: int | None) -> Hours:
@@ -29,12 +33,12 @@ def rejected_hours(row: InstanceDay) -> Hours:
 
 
 def v1_days(pks: Iterable[int], window: Window) -> dict[int, dict[date, Hours]]:
-    """MetadataNoToken by instance and day, over the window and the day it ends in."""
+    """MetadataNoToken by instance and day, from the window's first day on: a later day may hold calls that count."""
     if window.until is None or not window.dates:
         return {}
     found: dict[int, dict[date, Hours]] = {}
     rows = InstanceDay.objects.filter(
-        instance_id__in=list(pks), day__gte=window.dates[0], day__lte=window.until.date(), measured_hours__gt=0
+        instance_id__in=list(pks), day__gte=window.dates[0] - SLACK, measured_hours__gt=0
     ).only("instance_id", "day", "v1_hours", "measured_hours", "v1_calls")
     for row in rows.iterator(chunk_size=2000):
         found.setdefault(row.instance_id, {})[row.day] = v1_hours(row)
@@ -63,6 +67,18 @@ def waived_until(account_pk: int, region: str, today: date) -> dict[int, date]:
     return dict(rows.annotate(until=Max("expires_on")))
 
 
+def owes(prefix: str = "") -> Q:
+    """Instances that owe datapoints now: they run, and their own setting lets them call IMDSv1."""
+    running = {
+        "gone_at__isnull": True,
+        "http_tokens": "optional",
+        "operator_managed": False,
+        "instance_state": "running",
+    }
+    on = Q(**{f"{prefix}http_endpoint__isnull": True}) | ~Q(**{f"{prefix}http_endpoint": "disabled"})
+    return Q(**{f"{prefix}{name}": value for name, value in running.items()}) & on
+
+
 @dataclass(frozen=True, slots=True)
 class DaySums:
     v1_calls: int | None
@@ -70,9 +86,22 @@ class DaySums:
     measured: int
     calling_v1: int
     rejecting: int
+    owing_measured: int  # measured ones among those that owe datapoints
 
 
-NOTHING_MEASURED = DaySums(None, None, 0, 0, 0)
+NOTHING_MEASURED = DaySums(None, None, 0, 0, 0, 0)
+
+
+def owing_by_day(account_pk: int, region: str) -> dict[date, int]:
+    """How many of the scope's instances that owe datapoints were first launched on which UTC day."""
+    rows = (
+        Instance.objects.filter(owes(), account_id=account_pk, region=region)
+        .annotate(born=TruncDate(Coalesce("first_launched_at", Value(LONG_AGO)), tzinfo=UTC))
+        .values("born")
+        .annotate(count=Count("pk"))
+        .values_list("born", "count")
+    )
+    return dict(rows)
 
 
 def day_sums(account_pk: int, region: str, since: date) -> dict[date, DaySums]:
@@ -86,9 +115,10 @@ def day_sums(account_pk: int, region: str, since: date) -> dict[date, DaySums]:
             measured=Count("pk", filter=Q(measured_hours__gt=0)),
             calling=Count("pk", filter=Q(v1_calls__gt=0)),
             rejecting=Count("pk", filter=Q(rejected_measured_hours__gt=0)),
+            owing=Count("pk", filter=Q(measured_hours__gt=0) & owes("instance__")),
         )
     )
     return {
-        row["day"]: DaySums(row["v1"], row["rejected"], row["measured"], row["calling"], row["rejecting"])
+        row["day"]: DaySums(row["v1"], row["rejected"], row["measured"], row["calling"], row["rejecting"], row["owing"])
         for row in rows
     }

@@ -1,11 +1,14 @@
 """What the planner and the workers read, as frozen values."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from migration.domain.facts import MetadataOptions
 from migration.domain.plan import Candidate
 from migration.enums import Status
 from migration.models import Account, Instance
+
+FRESH = timedelta(days=2)
 
 
 def options_of(row: Instance) -> MetadataOptions:
@@ -20,16 +23,32 @@ def options_of(row: Instance) -> MetadataOptions:
     )
 
 
-def candidates(account: Account) -> Iterator[Candidate]:
-    """Every instance of the account that is not gone, with the verdict stored by the last pass."""
+def stale_because(row: Instance, *, closed: frozenset[str], now: datetime) -> str:
+    """Why a stored `ready` is no longer to be believed, or "". A verdict that nobody renews proves nothing."""
+    if row.region in closed:
+        return "Its Region is no longer collected, so what it calls is not known."
+    if row.usage_until is None or now - row.usage_until > FRESH:
+        return "CloudWatch has not been read for more than two days."
+    return ""
+
+
+def closed_regions(account: Account) -> frozenset[str]:
+    """The Regions of an account that are known and not collected any more."""
+    return frozenset(account.scopes.filter(enabled=False).values_list("region", flat=True))
+
+
+def candidates(account: Account, *, now: datetime) -> Iterator[Candidate]:
+    """Every instance of the account that is not gone, with the verdict of the last pass while that is fresh."""
+    closed = closed_regions(account)
     for row in Instance.objects.filter(account=account, gone_at__isnull=True).iterator(chunk_size=2000):
+        stale = stale_because(row, closed=closed, now=now) if row.status == Status.READY else ""
         yield Candidate(
             instance_id=row.instance_id,
             region=row.region,
             name=row.name,
             options=options_of(row),
-            status=Status(row.status),
-            reason=row.status_reason,
+            status=Status.UNKNOWN if stale else Status(row.status),
+            reason=stale or row.status_reason,
             measured_days=row.measured_days,
             v1_calls=row.v1_calls_window,
             last_v1_hour=row.last_v1_hour,

@@ -16,7 +16,7 @@ from migration.actions import collection
 from migration.actions.collection import Ending, ScopeClaim
 from migration.aws import cloudwatch, ec2, errors
 from migration.aws.sessions import Edge
-from migration.enums import GapKind, Outcome, RoleState
+from migration.enums import GapKind, Outcome, RoleState, ScopeState
 from migration.models import Account, ScheduledRun, Scope
 from migration.queries import asking
 from migration.tasks import edges
@@ -30,6 +30,7 @@ ROLE_STATES = {
     GapKind.UNREACHABLE: RoleState.UNREACHABLE,
 }
 TRY_AGAIN = timedelta(hours=1)  # an account that could never be entered is knocked at once an hour
+EVERY = 55.0  # seconds: a nudge of the minute before is worth nothing, the next tick sends another
 LATE = timedelta(minutes=45)  # a datapoint may arrive this late; the youngest hours are left for the next pass
 
 
@@ -46,24 +47,32 @@ class Passed:
     by_status: Counter[str] = field(default_factory=Counter)
 
 
-def nudge_account(account_pk: int) -> None:
-    """Ask for a pass over one account soon, once the caller's transaction is committed."""
-    nudge(collect_account, account_pk)
-
-
 @shared_task(name="migration.tasks.collection.dispatch_due")
 def dispatch_due() -> None:
-    """Every minute: wake a worker for each account with a scope that is due. Two beats make one tick."""
+    """Every minute: wake a worker for each account to look into, and for each scope that is due. Two beats make
+    one tick; a scope that a living worker has is left to it.
+    """
     now = timezone.now()
     if not first_to(job="collect-what-is-due", window=now.replace(second=0, microsecond=0), now=now):
         return
-    untried = Q(role_checked_at__isnull=True) | Q(role_checked_at__lte=now - TRY_AGAIN)
-    due = Q(untried, scopes__isnull=True) | Q(scopes__enabled=True, scopes__next_due_at__isnull=True)
-    due |= Q(scopes__enabled=True, scopes__next_due_at__lte=now)
     if not Account.objects.exists():
-        nudge(collect_ambient)
-    for pk in Account.objects.filter(due, enabled=True).distinct().values_list("pk", flat=True):
-        nudge(collect_account, pk)
+        nudge(collect_ambient, expires=EVERY)
+    for pk in _accounts_to_open(now):
+        nudge(open_one_account, pk, expires=EVERY)
+    due = Scope.objects.filter(enabled=True, account__enabled=True, account__role_state=RoleState.OK).filter(
+        Q(next_due_at__isnull=True) | Q(next_due_at__lte=now)
+    )
+    free = Q(state=ScopeState.IDLE) | Q(lease_expires_at__lte=now)
+    for pk in due.filter(free).values_list("pk", flat=True):
+        nudge(collect_one_scope, pk, expires=EVERY)
+
+
+def _accounts_to_open(now: datetime) -> list[int]:
+    """Accounts whose Regions were not asked for since the last round; those that failed are tried once an hour."""
+    round_ = timedelta(hours=settings.IMDSDASH_COLLECT_EVERY_HOURS)
+    due = Q(role_checked_at__isnull=True) | Q(role_checked_at__lte=now - round_)
+    due |= ~Q(role_state=RoleState.OK) & Q(role_checked_at__lte=now - TRY_AGAIN)
+    return list(Account.objects.filter(due, enabled=True).values_list("pk", flat=True))
 
 
 def first_to(*, job: str, window: datetime, now: datetime) -> bool:
@@ -84,24 +93,32 @@ def collect_ambient() -> None:
     except errors.AwsError as error:
         log.warning("ambient_account_unknown", error=str(error))
         return
-    collect_account(account.pk)
+    open_one_account(account.pk)
 
 
-@shared_task(name="migration.tasks.collection.collect_account")
-def collect_account(account_pk: int) -> None:
-    """Collect every due scope of one account, one after the other."""
+@shared_task(name="migration.tasks.collection.open_one_account")
+def open_one_account(account_pk: int) -> None:
+    """Ask an account which Regions it may use, and wake a worker for each scope of it that is due."""
     account = Account.objects.filter(pk=account_pk, enabled=True).first()
     if account is None:
         return
     now = timezone.now()
     try:
-        edge = edges.reader()
-        scopes = open_account(edge, account, now=now)
+        scopes = open_account(edges.reader(), account, now=now)
     except errors.AwsError:
-        return  # told on the account's row, and asked again when it is due
+        return  # told on the account's row, and tried again when it is due
     for scope in scopes:
         if scope.next_due_at is None or scope.next_due_at <= now:
-            collect_scope(edge, scope)
+            nudge(collect_one_scope, scope.pk, expires=EVERY)
+
+
+@shared_task(name="migration.tasks.collection.collect_one_scope")
+def collect_one_scope(scope_pk: int) -> None:
+    """One pass over one scope, if it is due and nobody else has it."""
+    now = timezone.now()
+    scope = Scope.objects.select_related("account").filter(pk=scope_pk, enabled=True).first()
+    if scope is not None and (scope.next_due_at is None or scope.next_due_at <= now):
+        collect_scope(edges.reader(), scope)
 
 
 def ambient_account(edge: Edge) -> Account:
@@ -133,10 +150,18 @@ def open_account(edge: Edge, account: Account, *, now: datetime, only: str = "")
 def collect_scope(edge: Edge, scope: Scope) -> Passed | None:
     """One pass over one scope: inventory, defaults, usage, verdicts. None while another worker has it."""
     now = timezone.now()
-    claim = collection.claim_scope(scope=scope, owner=edges.me(), now=now)
+    dead = scope.state == ScopeState.LEASED and edges.dead(scope.lease_owner)
+    claim = collection.claim_scope(scope=scope, owner=edges.me(), now=now, from_the_dead=dead)
     if claim is None:
         return None
-    return _Pass(edge=edge, scope=scope, claim=claim, now=now).run()
+    try:
+        return _Pass(edge=edge, scope=scope, claim=claim, now=now).run()
+    except collection.LeaseLost:
+        log.warning("scope_lease_lost", scope=str(scope))
+        return None
+    except BaseException:
+        collection.give_back(claim=claim)
+        raise
 
 
 @dataclass
@@ -153,32 +178,28 @@ class _Pass:
     queries: int = 0
 
     def run(self) -> Passed:
+        """Raises LeaseLost when another worker has taken the scope over meanwhile."""
         self.target = edges.reader_target(self.scope.account)
         inventory = self._try(self._inventory)
         if inventory:
             self._try(self._defaults)
         until = asked_until(self.now)
-        asked: frozenset[int] = frozenset()
-        incomplete: frozenset[int] = frozenset()
-        since = until.date()
-        answered = False
+        since = until.date() - timedelta(days=settings.IMDSDASH_OVERLAP_DAYS)
+        whole = False
         if inventory:
             questions = asking.questions(self.scope, until=until)
-            asked = frozenset(pk for question in questions for pk in question.pks.values())
             since = min((question.start.date() for question in questions), default=since)
-            answered, incomplete = self._usage(questions, until)
-        outcome = self._outcome(inventory=inventory, whole=answered and not incomplete)
+            whole = self._usage(questions, until)
+        outcome = self._outcome(inventory=inventory, whole=whole)
         with transaction.atomic():
-            by_status = collection.judge_scope(
-                claim=self.claim, until=until if answered else None, incomplete=incomplete, asked=asked, now=self.now
-            )
+            ending = Ending(outcome, self.gap, self.message[:2000], inventory, until if whole else None)
+            if not collection.finish_scope(claim=self.claim, ending=ending, now=timezone.now()):
+                raise collection.LeaseLost
+            by_status = collection.judge_scope(claim=self.claim, until=until if whole else None, now=self.now)
             if inventory:
                 collection.roll_up(
-                    claim=self.claim, since=since, until=until, by_status=by_status,
-                    complete=outcome is Outcome.COMPLETE, now=self.now,
-                )  # fmt: skip
-            ending = Ending(outcome, self.gap, self.message, inventory, until if answered else None)
-            collection.finish_scope(claim=self.claim, ending=ending, now=self.now)
+                    claim=self.claim, since=since, until=until, by_status=by_status, complete=whole, now=self.now
+                )
         return Passed(
             self.claim.account_id, self.claim.region, outcome, self.message, self.instances, self.queries, by_status
         )
@@ -199,38 +220,52 @@ class _Pass:
     def _inventory(self) -> None:
         pages = ec2.instance_pages(self.edge, self.target, self.claim.region, keep_tags=settings.IMDSDASH_TAGS)
         for page in pages:
-            collection.store_page(claim=self.claim, facts=page, seen_at=self.now)
+            collection.store_page(claim=self.claim, facts=page, seen_at=self.now, now=timezone.now())
             self.instances += sum(fact.instance_state != "terminated" for fact in page)
-        collection.mark_gone(claim=self.claim, seen_at=self.now)
+        collection.mark_gone(claim=self.claim, seen_at=self.now, now=timezone.now())
 
     def _defaults(self) -> None:
         fact = ec2.metadata_defaults(self.edge, self.target, self.claim.region)
         collection.store_defaults(claim=self.claim, fact=fact, now=self.now)
 
-    def _usage(self, questions: Sequence[asking.Question], until: datetime) -> tuple[bool, frozenset[int]]:
-        """Ask and store. Returns whether every call was answered, and whose series did not come complete."""
-        incomplete: set[int] = set()
-        answered = True
-        keep_from = until.date() - timedelta(days=settings.IMDSDASH_WINDOW_DAYS + 2)
+    def _usage(self, questions: Sequence[asking.Question], until: datetime) -> bool:
+        """Ask and store, batch by batch. True when every call was answered and every series came complete."""
+        owed = Counter(pk for question in questions for pk in question.pks.values())
+        whole = True
         for question in questions:
-            metric = cloudwatch.V1 if question.metric == "v1" else cloudwatch.REJECTED
-            asks = [cloudwatch.Ask(instance_id, metric) for instance_id in question.pks]
-            self.queries += len(asks)
             try:
-                for batch in cloudwatch.hourly(
-                    self.edge, self.target, self.claim.region, asks=asks, start=question.start, end=until
-                ):
-                    collection.store_usage(
-                        pks=question.pks, series=batch, metric=question.metric, keep_hours_from=keep_from
-                    )
-                    bad = [one for one in batch if not one.complete]
-                    incomplete |= {question.pks[one.instance_id] for one in bad}
-                    if bad:
-                        self._note(GapKind.PARTIAL, f"{len(bad)} series incomplete, first: {bad[0].message}.")
+                whole &= self._ask(question, until, owed)
             except errors.AwsError as error:
-                answered = False
+                whole = False
                 self._note(GapKind(error.gap), str(error))
-        return answered, frozenset(incomplete)
+        return whole
+
+    def _ask(self, question: asking.Question, until: datetime, owed: Counter[int]) -> bool:
+        """One question in its batches. `owed`: how many answers an instance lacks before it is known to `until`."""
+        metric = cloudwatch.V1 if question.metric == "v1" else cloudwatch.REJECTED
+        asks = [cloudwatch.Ask(instance_id, metric) for instance_id in question.pks]
+        self.queries += len(asks)
+        batches = cloudwatch.hourly(
+            self.edge, self.target, self.claim.region, asks=asks, start=question.start, end=until
+        )
+        whole = True
+        for batch in batches:
+            bad = [series for series in batch if not series.complete]
+            for series in batch:
+                owed[question.pks[series.instance_id]] -= series.complete
+            collection.store_usage(
+                claim=self.claim,
+                pks=question.pks,
+                series=batch,
+                metric=question.metric,
+                keep_hours_from=until.date() - timedelta(days=settings.IMDSDASH_WINDOW_DAYS + 2),
+                known_until={pk: until for series in batch if not owed[pk := question.pks[series.instance_id]]},
+                now=timezone.now(),
+            )
+            if bad:
+                whole = False
+                self._note(GapKind.PARTIAL, f"{len(bad)} series incomplete, first: {bad[0].message}.")
+        return whole
 
     def _outcome(self, *, inventory: bool, whole: bool) -> Outcome:
         if inventory and whole and not self.gap:

@@ -4,11 +4,11 @@ import os
 import socket
 import threading
 from functools import cache
+from pathlib import Path
 
 from django.conf import settings
 
 from migration.aws.sessions import Edge, Limits, Target
-from migration.enums import GapKind
 from migration.models import Account
 
 
@@ -52,6 +52,13 @@ def me() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"[:120]
 
 
-def gap_of(name: str) -> GapKind:
-    """An edge error's `gap` as the stored word."""
-    return GapKind(name)
+def dead(owner: str) -> bool:
+    """True when a lease is held by a process of this very host that no longer exists."""
+    host, _, rest = owner.partition(":")
+    pid = rest.partition(":")[0]
+    return (
+        host == socket.gethostname()
+        and pid.isdigit()
+        and not Path(f"/proc/{pid}").exists()
+        and Path("/proc/1").exists()
+    )

@@ -1,10 +1,12 @@
 """Carrying out approved plans. The only importer of the enforcer."""
 
 import time
+import uuid
 from datetime import datetime
 
 import structlog
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
 from migration.actions import enforcement, requests, runs
@@ -45,17 +47,33 @@ def expire_requests() -> None:
 
 @shared_task(name="migration.tasks.enforcement.drive_run")
 def drive_run(run_id: int) -> None:
-    """Move a run on until it is over, is paused, or has nothing due. Harmless to run twice, or fifty times at once."""
-    run = Run.objects.filter(pk=run_id).select_related("account").first()
-    if run is None:
-        log.warning("run_unknown", run_id=run_id)
+    """Move a run on until it is over, is paused, or has nothing due. Harmless to run twice, or fifty times at once:
+    one drives, the others go home.
+    """
+    driver = f"{edges.me()}:{uuid.uuid4().hex}"
+    if not _take_the_wheel(run_id, driver):
         return
+    try:
+        _drive(run_id, driver)
+    finally:
+        runs.leave_the_wheel(run_id=run_id, driver=driver)
+
+
+def _take_the_wheel(run_id: int, driver: str) -> bool:
+    seconds = settings.IMDSDASH_LEASE_SECONDS
+    return runs.take_the_wheel(run_id=run_id, driver=driver, seconds=seconds, now=timezone.now())
+
+
+def _drive(run_id: int, driver: str) -> None:
+    run = Run.objects.select_related("account").get(pk=run_id)
     if run.state == RunState.QUEUED:
         runs.start(run=run, now=timezone.now())
+    enforcement.skip_what_waits(run_id=run_id, now=timezone.now())
     until = time.monotonic() + ERRAND
     idle = 0
-    while idle < IDLE_ROUNDS and time.monotonic() < until:
+    while idle < IDLE_ROUNDS and time.monotonic() < until and _take_the_wheel(run_id, driver):
         moved = step(run_id)
+        moved += enforcement.skip_what_waits(run_id=run_id, now=timezone.now())
         if runs.finish(run_id=run_id, now=timezone.now()) and not moved:
             return
         idle = 0 if moved else idle + 1
@@ -96,15 +114,24 @@ def _write_all(claims: list[Claim]) -> int:
 
 
 def _no_read(claim: Claim, error: errors.AwsError, now: datetime) -> None:
-    """The read before the write failed: nothing was sent."""
+    """What comes before the write failed: nothing was sent."""
     if error.permanent:
-        enforcement.fail(claim=claim, reason=f"Not read before the change: {error}", error_class=error.code, now=now)
+        enforcement.fail(claim=claim, reason=f"Nothing was sent: {error}", error_class=error.code or "error", now=now)
     else:
-        enforcement.release(claim=claim, reason=f"Not read before the change: {error}", delay=10, now=now)
+        enforcement.release(claim=claim, reason=f"Nothing was sent yet: {error}", delay=THROTTLED_DELAY, now=now)
 
 
 def _write(claim: Claim, target: Target) -> None:
-    """The one write: intent committed, call, outcome recorded."""
+    """The one write: entered, intent committed, call, outcome recorded.
+
+    The account is entered before the intent is committed: AssumeRole may take long or fail, and neither may count
+    as a write or eat up its lease.
+    """
+    try:
+        edges.writer().client(target, "ec2", claim.region, once=True)
+    except errors.AwsError as error:
+        _no_read(claim, error, timezone.now())
+        return
     while wait := enforcement.begin(claim=claim, now=timezone.now()):
         time.sleep(wait)
     if wait is None:

@@ -1,6 +1,5 @@
 """Reading AWS afresh: has the write arrived, and what became of a call whose answer was lost?"""
 
-from celery import shared_task
 from django.utils import timezone
 
 from migration.actions import collection, enforcement
@@ -13,11 +12,6 @@ from migration.models import Account, Change
 from migration.tasks import edges
 
 BATCH = 200  # ids one filtered DescribeInstances takes
-
-
-@shared_task(name="migration.tasks.verification.look_at_run")
-def look_at_run(run_id: int) -> None:
-    look(run_id)
 
 
 def look(run_id: int) -> int:
@@ -43,7 +37,7 @@ def _read(claims: list[Claim]) -> dict[str, InstanceFact] | None:
         return ec2.instances_by_id(edges.reader(), edges.reader_target(account), claims[0].region, ids)
     except errors.AwsError as error:
         for claim in claims:
-            enforcement.read_again(claim=claim, reason=str(error), now=timezone.now())
+            enforcement.no_read(claim=claim, reason=str(error), now=timezone.now())
         return None
 
 
@@ -59,6 +53,8 @@ def _reconcile(claim: Claim, fresh: dict[str, InstanceFact]) -> int:
             enforcement.read_again(claim=claim, reason="AWS still shows the value from before.", now=now)
             return 0
         return int(enforcement.reconciled_not_applied(claim=claim, now=now))
+    if sight.finding is live.Finding.ENDED:
+        return int(enforcement.ended(claim=claim, reason=sight.reason, now=now))
     if sight.finding is live.Finding.GONE:
         enforcement.read_again(claim=claim, reason=sight.reason, now=now)
         return 0
@@ -73,6 +69,8 @@ def _verify(claim: Claim, fresh: dict[str, InstanceFact]) -> int:
     now = timezone.now()
     fact = fresh.get(claim.instance_id)
     check, reason = live.after_write(live=fact, before=claim.before, send=claim.send)
+    if check is live.Check.GONE:
+        return int(enforcement.ended(claim=claim, reason=reason, now=now))
     if check is live.Check.WAIT or fact is None:
         enforcement.read_again(claim=claim, reason=reason, now=now)
         return 0

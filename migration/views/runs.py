@@ -74,6 +74,7 @@ def stop_run(request: SignedIn, pk: int) -> HttpResponse:
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
+        nudge_run(found.pk)
         messages.success(request, "Stopped: no further call to AWS will begin. What was applied stays applied.")
     return redirect("run", pk)
 

@@ -69,7 +69,8 @@ def seen(**options) -> InstanceFact:
 BEFORE_WRITE = {
     "as planned": (FACT, Finding.GO),
     "not there": (None, Finding.GONE),
-    "terminated": (replace(FACT, instance_state="terminated"), Finding.GONE),
+    "terminated": (replace(FACT, instance_state="terminated"), Finding.ENDED),
+    "being terminated": (replace(FACT, instance_state="shutting-down"), Finding.ENDED),
     "taken over by a service": (replace(FACT, operator_managed=True), Finding.MANAGED),
     "already required": (seen(http_tokens="required"), Finding.ALREADY),
     "hop limit moved": (seen(http_put_response_hop_limit=3), Finding.DRIFTED),
@@ -90,6 +91,7 @@ def test_a_fresh_read_decides_whether_to_write(fact, finding):
 AFTER_WRITE = {
     "applied": (seen(http_tokens="required"), Check.VERIFIED),
     "not there yet": (None, Check.WAIT),
+    "terminated meanwhile": (replace(FACT, instance_state="terminated"), Check.GONE),
     "a lagging replica": (FACT, Check.WAIT),
     "pending": (seen(http_tokens="required", state="pending"), Check.WAIT),
     "pending on a stopped instance": (

@@ -34,6 +34,13 @@ def member() -> Account:
     )
 
 
+def enter(account: Account) -> None:
+    """What the timetable does with an account."""
+    collection.open_one_account(account.pk)
+    for pk in Scope.objects.filter(account=account).values_list("pk", flat=True):
+        collection.collect_one_scope(pk)
+
+
 def status_of(name: str) -> str:
     return Instance.objects.get(name=name).status
 
@@ -206,7 +213,7 @@ def test_throttling_is_waited_out(aws):
 def test_a_member_is_entered_by_its_reader_role_and_external_id(aws):
     sandbox = aws(fleets.pair({"name": "web", **fleets.QUIET}))
 
-    collection.collect_account(member().pk)
+    enter(member())
 
     assert status_of("web") == Status.READY
     roles = {call["role_name"] for call in sandbox.calls(account_id=fleets.MEMBER, operation="DescribeInstances")}
@@ -221,7 +228,7 @@ def test_a_closed_account_is_told_with_awss_words_and_stays_without_instances(aw
         external_id=fleets.EXTERNAL_ID,
     )
 
-    collection.collect_account(account.pk)
+    enter(account)
 
     account.refresh_from_db()
     assert account.role_state == RoleState.DENIED
@@ -232,7 +239,7 @@ def test_a_closed_account_is_told_with_awss_words_and_stays_without_instances(aw
 def test_credentials_that_answer_as_another_account_are_not_believed(aws):
     sandbox = aws(fleets.pair({"name": "web"}), faults=[{"kind": "wrong_account", "account_id": fleets.MEMBER}])
 
-    collection.collect_account(member().pk)
+    enter(member())
 
     assert Account.objects.get().role_state == RoleState.WRONG_ACCOUNT
     assert not sandbox.calls(operation="DescribeInstances")
@@ -442,10 +449,10 @@ def test_a_known_instance_keeps_its_verdict_while_a_pass_is_under_way(aws):
     assert claim is not None
     facts = next(collection.ec2.instance_pages(edge, edges.reader_target(scope.account), "us-east-1"))
 
-    rows.store_page(claim=claim, facts=facts, seen_at=timezone.now())
+    rows.store_page(claim=claim, facts=facts, seen_at=timezone.now(), now=timezone.now())
 
     assert status_of("web") == Status.READY
-    rows.judge_scope(claim=claim, until=None, incomplete=frozenset(), asked=frozenset(), now=timezone.now())
+    rows.judge_scope(claim=claim, until=None, now=timezone.now())
     assert Instance.objects.get().status_since == since
 
 
@@ -462,3 +469,161 @@ def test_a_terminated_instance_in_the_answer_is_gone_and_one_that_comes_back_is_
 
     row = Instance.objects.get()
     assert (row.status, row.gone_at) == (Status.READY, None)
+
+
+# What a fresh pair of eyes found, each once as it would go wrong.
+
+
+def test_a_pass_that_was_overtaken_writes_nothing_more(aws):
+    """A zombie's page must not lower what a living pass has seen, nor make instances gone."""
+    aws(fleets.alone({"count": 2, "name_prefix": "web", **fleets.QUIET}))
+    edge = edges.reader()
+    scope = collection.open_account(edge, collection.ambient_account(edge), now=timezone.now())[0]
+    slow = rows.claim_scope(scope=scope, owner="slow", now=timezone.now())
+    assert slow is not None
+    facts = next(collection.ec2.instance_pages(edge, edges.reader_target(scope.account), "us-east-1"))
+    earlier = timezone.now() - timedelta(hours=1)
+    Scope.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    assert collection.collect_scope(edge, Scope.objects.get()) is not None
+    before = list(Instance.objects.order_by("pk").values())
+
+    for write in (
+        lambda: rows.store_page(claim=slow, facts=facts, seen_at=earlier, now=timezone.now()),
+        lambda: rows.mark_gone(claim=slow, seen_at=timezone.now(), now=timezone.now()),
+        lambda: rows.hold(claim=slow, now=timezone.now()),
+    ):
+        with pytest.raises(rows.LeaseLost):
+            write()
+
+    assert list(Instance.objects.order_by("pk").values()) == before
+
+
+def test_a_whole_pass_that_lost_its_lease_leaves_no_verdict_and_no_rollup(aws, monkeypatch):
+    aws(fleets.alone({"name": "web", **fleets.QUIET}))
+    edge = edges.reader()
+    scope = collection.open_account(edge, collection.ambient_account(edge), now=timezone.now())[0]
+    real = collection._Pass._usage
+
+    def overtaken(self, questions, until):
+        answered = real(self, questions, until)
+        Scope.objects.update(fence=99)
+        return answered
+
+    monkeypatch.setattr(collection._Pass, "_usage", overtaken)
+
+    assert collection.collect_scope(edge, scope) is None
+    assert not ScopeDay.objects.exists()
+    assert status_of("web") == Status.UNKNOWN
+
+
+def test_a_pass_that_breaks_off_gives_its_scope_back(aws, monkeypatch):
+    aws(fleets.alone({"name": "web", **fleets.QUIET}))
+    edge = edges.reader()
+    scope = collection.open_account(edge, collection.ambient_account(edge), now=timezone.now())[0]
+    monkeypatch.setattr(collection._Pass, "_defaults", lambda _: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        collection.collect_scope(edge, scope)
+
+    assert Scope.objects.get().state == "idle"
+
+
+def test_a_scope_whose_holder_died_on_this_host_is_taken_at_once(aws):
+    aws(fleets.alone({"name": "web", **fleets.QUIET}))
+    edge = edges.reader()
+    scope = collection.open_account(edge, collection.ambient_account(edge), now=timezone.now())[0]
+    rows.claim_scope(scope=scope, owner=edges.me().replace(f":{edges.os.getpid()}:", ":999999999:"), now=timezone.now())
+
+    assert collection.collect_scope(edge, Scope.objects.get()) is not None
+
+
+def test_calls_that_are_stored_count_even_when_the_pass_that_brought_them_failed(aws):
+    """Later answers that were not whole still say what they say."""
+    aws(fleets.alone({"name": "web", **fleets.QUIET}))
+    collect_all()
+    row = Instance.objects.get()
+    yesterday = timezone.now() - timedelta(days=1)
+    Instance.objects.update(usage_until=yesterday.replace(hour=0, minute=0, second=0, microsecond=0))
+    InstanceDay.objects.filter(instance=row, day=timezone.now().date()).delete()
+    InstanceDay.objects.create(
+        instance=row, day=timezone.now().date(), v1_calls=77, measured_hours=1, v1_hours=[77, *[None] * 23]
+    )
+    claim = rows.claim_scope(scope=Scope.objects.get(), owner="me", now=timezone.now())
+    assert claim is not None
+
+    rows.judge_scope(claim=claim, until=None, now=timezone.now())
+
+    assert status_of("web") == Status.IN_USE
+
+
+def test_a_sum_of_a_whole_day_is_not_replaced_by_a_part_of_it(aws):
+    aws(fleets.alone({"name": "web", "launched_days_ago": 60, "usage": {"profile": "steady", "calls_per_hour": 9}}))
+    collect_all()
+    old = timezone.now().date() - timedelta(days=30)
+    before = InstanceDay.objects.filter(day=old).values().get()
+    assert (before["measured_hours"], before["v1_hours"]) == (24, None)
+    at = datetime.combine(old, datetime.min.time(), UTC)
+    claim = rows.claim_scope(scope=Scope.objects.get(), owner="me", now=timezone.now())
+    assert claim is not None
+    part = rows.Series(instance_id="i-1", metric="MetadataNoToken", points={at: 2.0}, complete=False)
+
+    rows.store_usage(
+        claim=claim,
+        pks={"i-1": before["instance_id"]},
+        series=[part],
+        metric="v1",
+        keep_hours_from=timezone.now().date(),
+        known_until={},
+        now=timezone.now(),
+    )
+
+    assert InstanceDay.objects.filter(day=old).values().get() == before
+
+
+def test_an_empty_scope_gets_complete_days(aws):
+    aws(fleets.alone())
+
+    collect_all()
+
+    yesterday = timezone.now().date() - timedelta(days=1)
+    rollup = ScopeDay.objects.get(day=yesterday)
+    assert (rollup.complete, rollup.v1_calls, rollup.instances_expected) == (True, None, 0)
+
+
+def test_denied_defaults_are_a_gap_and_leave_the_days_of_usage_complete(aws):
+    aws(
+        fleets.alone({"name": "web", **fleets.QUIET}),
+        faults=[{"kind": "access_denied", "operation": "GetInstanceMetadataDefaults"}],
+    )
+
+    passed = collect_all()
+
+    assert passed["us-east-1"].outcome is Outcome.INCOMPLETE
+    assert ScopeDay.objects.filter(complete=True).count() > 50
+
+
+def test_a_pass_that_broke_off_goes_on_from_the_batches_it_has(aws, monkeypatch):
+    sandbox = aws(fleets.alone({"count": 4, **fleets.QUIET}))
+    monkeypatch.setattr(collection.cloudwatch, "QUERIES_PER_CALL", 2)
+    sandbox.set_faults([{"kind": "access_denied", "operation": "GetMetricData", "after": 1}])
+    collect_all()
+    assert Instance.objects.exclude(usage_until=None).count() == 2
+    sandbox.clear_faults()
+    sandbox.clear_calls()
+
+    collect_all()
+
+    starts = sorted(float(call["params"]["StartTime"]) for call in sandbox.calls(operation="GetMetricData"))
+    assert starts[0] < starts[-1] - 50 * 86400
+    assert Instance.objects.filter(status=Status.READY).count() == 4
+
+
+def test_an_account_whose_regions_were_all_left_out_is_looked_into_again(aws, settings):
+    aws(fleets.alone({"name": "web", **fleets.QUIET}))
+    settings.IMDSDASH_REGIONS = ["eu-west-9"]
+    account = collection.ambient_account(edges.reader())
+    enter(account)
+    settings.IMDSDASH_REGIONS = []
+    later = timezone.now() + timedelta(hours=7)
+
+    assert collection._accounts_to_open(later) == [account.pk]

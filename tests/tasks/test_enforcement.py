@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from migration.actions import audit, enforcement, requests, runs
+from migration.actions.errors import Refused
 from migration.enums import SETTLED, ChangeState, RequestState, Role, RunState, Status
 from migration.models import AuditEvent, Change, EnforcementRequest, Instance, Run
 from migration.tasks import collection, edges
@@ -195,7 +196,7 @@ def test_an_instance_seen_calling_v1_since_the_plan_is_skipped(aws):
     assert drive(run) == {"verified": 2, "skipped": 1}
 
     caller.refresh_from_db()
-    assert caller.reason == "IMDSv1 calls were seen since the plan was made: 1 IMDSv1 call today."
+    assert caller.reason == "No longer ready, but in use: 1 IMDSv1 call today."
 
 
 def _set_options(sandbox, instance_id: str, **fields) -> None:
@@ -381,10 +382,10 @@ def test_writes_keep_the_distance_that_leaves_half_of_awss_bucket_to_its_owners(
 
 
 def test_a_member_account_is_written_by_its_enforcer_role_and_the_session_names_run_and_approver(aws):
-    from tests.tasks.test_collection import member
+    from tests.tasks.test_collection import enter, member
 
     sandbox = aws(fleets.pair({"name": "web", **fleets.QUIET}))
-    collection.collect_account(member().pk)
+    enter(member())
     run = approved_run()
 
     assert drive(run) == {"verified": 1}
@@ -392,3 +393,172 @@ def test_a_member_account_is_written_by_its_enforcer_role_and_the_session_names_
     call = sandbox.calls(operation=WRITE)[0]
     assert (call["account_id"], call["role_name"]) == (fleets.MEMBER, "imdsdash-enforcer")
     assert call["session_name"] == f"imdsdash-run-{run.pk}-adam"
+
+
+# What a fresh pair of eyes found, each once as it would go wrong.
+
+
+def test_the_failure_budget_binds_inside_a_batch(aws, settings):
+    """Failures beyond the budget stop new calls at once, not at the end of what was claimed (I6)."""
+    settings.IMDSDASH_MAX_FAILURES = 1
+    sandbox, run = begin(aws, {"count": 8, "name_prefix": "web", **fleets.QUIET})
+    sandbox.set_faults([{"kind": "access_denied", "operation": WRITE, "after": 1}])
+
+    drive(run)
+
+    assert run.state == RunState.PAUSED
+    assert len(sandbox.calls(operation=WRITE)) == 3  # the canary, then one failure that may be and one too many
+    assert run.changes.filter(state=ChangeState.PENDING).count() == 5
+
+
+def test_only_one_worker_drives_a_run(aws):
+    _, run = begin(aws)
+    now = timezone.now()
+
+    assert runs.take_the_wheel(run_id=run.pk, driver="a", seconds=60, now=now)
+    assert not runs.take_the_wheel(run_id=run.pk, driver="b", seconds=60, now=now)
+    assert runs.take_the_wheel(run_id=run.pk, driver="a", seconds=60, now=now)
+    assert runs.take_the_wheel(run_id=run.pk, driver="b", seconds=60, now=now + timedelta(seconds=61))
+
+
+def test_the_sweeper_does_not_wake_a_second_worker_for_a_driven_run(aws):
+    _, run = begin(aws)
+    runs.take_the_wheel(run_id=run.pk, driver="a", seconds=60, now=timezone.now())
+
+    assert enforcement.recover(now=timezone.now()) == set()
+    assert enforcement.recover(now=timezone.now() + timedelta(seconds=61)) == {run.pk}
+
+
+def test_workers_side_by_side_let_the_canary_go_alone(aws):
+    """Even if two drive at once, the run's lock lets them claim one after the other."""
+    _sandbox, run = begin(aws, {"count": 6, "name_prefix": "web", **fleets.QUIET}, settings={"apply_seconds": 1.0})
+    runs.start(run=run, now=timezone.now())
+    found: list = []
+    threads = [threading.Thread(target=_claim_once, args=(run.pk, found)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(found) == 1
+
+
+def _claim_once(run_pk: int, found: list) -> None:
+    from django.db import connections
+
+    try:
+        found += enforcement.claim(run_id=run_pk, owner="me", limit=10, now=timezone.now())
+    finally:
+        connections.close_all()
+
+
+def test_an_approval_that_expired_before_its_turn_pauses_the_run(aws):
+    sandbox, run = begin(aws)
+    EnforcementRequest.objects.filter(pk=run.request_id).update(expires_at=timezone.now() - timedelta(days=1))
+
+    drive(run)
+
+    assert run.state == RunState.PAUSED
+    assert run.state_reason.startswith("The approval has expired.")
+    assert not sandbox.calls(operation=WRITE)
+    with pytest.raises(Refused, match="approval has expired"):
+        runs.resume(run=run, by=factories.user("bob", Role.ENGINEER), now=timezone.now())
+
+
+@pytest.mark.parametrize("status", [Status.UNKNOWN, Status.SETTLING, Status.WAIVED, Status.REGRESSED])
+def test_an_instance_that_is_no_longer_ready_is_not_written(aws, status):
+    sandbox, run = begin(aws)
+    Instance.objects.update(status=status, status_reason="whatever")
+
+    assert drive(run) == {"skipped": 3}
+    assert not sandbox.calls(operation=WRITE)
+
+
+def test_a_ready_that_nobody_renewed_is_not_written(aws):
+    sandbox, run = begin(aws)
+    Instance.objects.update(usage_until=timezone.now() - timedelta(days=3))
+
+    assert drive(run) == {"skipped": 3}
+    assert not sandbox.calls(operation=WRITE)
+
+
+def test_throttled_reads_before_a_write_are_never_a_failure(aws, monkeypatch):
+    _, run = begin(aws)
+    monkeypatch.setattr(tasks, "THROTTLED_DELAY", 0.01)
+    runs.start(run=run, now=timezone.now())
+    for _ in range(enforcement.MAX_ATTEMPTS + 2):
+        claim = enforcement.claim(run_id=run.pk, owner="me", limit=1, now=timezone.now())[0]
+        enforcement.release(claim=claim, reason="RequestLimitExceeded", delay=0, now=timezone.now())
+
+    assert drive(run) == {"verified": 3}
+
+
+def test_throttled_writes_are_never_an_attempt(aws, monkeypatch):
+    sandbox, run = begin(aws, {"name": "web", **fleets.QUIET})
+    sandbox.set_faults([{"kind": "throttle", "operation": WRITE, "times": enforcement.MAX_ATTEMPTS + 2}])
+    monkeypatch.setattr(tasks, "THROTTLED_DELAY", 0.01)
+
+    assert drive(run) == {"verified": 1}
+
+
+def test_a_stopped_run_leaves_nothing_waiting_even_when_its_worker_died(aws):
+    _, run = begin(aws)
+    runs.start(run=run, now=timezone.now())
+    enforcement.claim(run_id=run.pk, owner="dead", limit=1, now=timezone.now())
+    runs.stop(run=run, by=factories.user("bob", Role.ENGINEER), now=timezone.now())
+    Change.objects.filter(state=ChangeState.LEASED).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+
+    enforcement.recover(now=timezone.now())
+    enforcement.recover(now=timezone.now())
+
+    assert set(run.changes.values_list("state", flat=True)) == {"skipped"}
+
+
+def test_a_lease_that_ran_out_before_the_call_writes_nothing(aws):
+    _, run = begin(aws)
+    runs.start(run=run, now=timezone.now())
+    claim = enforcement.claim(run_id=run.pk, owner="sleeper", limit=1, now=timezone.now())[0]
+
+    assert enforcement.begin(claim=claim, now=timezone.now() + timedelta(hours=1)) is None
+    assert Change.objects.get(pk=claim.change_id).state == ChangeState.LEASED
+
+
+def test_a_role_that_cannot_be_entered_is_told_before_anything_counts_as_a_write(aws):
+    from tests.tasks.test_collection import enter, member
+
+    sandbox = aws(fleets.pair({"name": "web", **fleets.QUIET}))
+    account = member()
+    enter(account)
+    account.enforcer_role_arn = f"arn:aws:iam::{fleets.MEMBER}:role/not-there"
+    account.save()
+    run = approved_run()
+
+    assert drive(run) == {"failed": 1}
+
+    change = run.changes.get()
+    assert change.writes == 0
+    assert change.reason.startswith("Nothing was sent: AssumeRole in 444455556666: AccessDenied")
+    assert not sandbox.calls(operation=WRITE)
+
+
+def test_an_instance_that_is_terminated_after_the_write_is_skipped_and_not_a_failure(aws):
+    sandbox, run = begin(aws, {"name": "web", **fleets.QUIET}, settings={"apply_seconds": 60})
+    runs.start(run=run, now=timezone.now())
+    tasks.step(run.pk)
+    sandbox.world.instances[run.changes.get().target_instance_id].state = "terminated"
+    Change.objects.update(not_before=timezone.now())
+
+    assert drive(run) == {"skipped": 1}
+    assert run.state == RunState.DONE
+
+
+def test_a_stale_read_after_a_lost_answer_does_not_send_the_change_back(aws):
+    """EC2 reads lag behind its writes: one look at the old value is not proof that the write was lost."""
+    sandbox, run = begin(aws, {"name": "web", **fleets.QUIET})
+    runs.start(run=run, now=timezone.now())
+    sandbox.set_faults([{"kind": "apply_then_drop", "operation": WRITE, "times": 1}])
+    tasks.step(run.pk)
+    sandbox.set_faults([{"kind": "stale_reads", "times": 1}])
+
+    assert drive(run) == {"verified": 1}
+    assert len(sandbox.calls(operation=WRITE)) == 1

@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -37,8 +38,9 @@ class Command(HouseCommand):
     def handle(self, **options: Any) -> None:
         started = time.monotonic()
         edge = Edge(limits=edges.limits())
+        chosen = accounts(edge, options["account"])
         run = CollectionRun.objects.create(started_at=timezone.now(), trigger="command")
-        passed, failed = self._sweep(edge, accounts(edge, options["account"]), options["region"])
+        passed, failed = self._sweep(edge, chosen, options["region"])
         told = summary(passed, failed, edge, seconds=time.monotonic() - started)
         run.result, run.finished_at = told, timezone.now()
         run.save(update_fields=["result", "finished_at"])
@@ -56,18 +58,15 @@ class Command(HouseCommand):
         """Enter every account, then collect every scope, each in a thread of the pool; a failure stays its own."""
         failed: list[tuple[Account, AwsError]] = []
         passed: list[Passed] = []
-        with ThreadPoolExecutor(settings.IMDSDASH_COLLECT_THREADS) as pool:
+        with _pool() as pool:
             opening = {pool.submit(_open, edge, account, region): account for account in chosen}
-            waiting: list[Future[Passed | None]] = []
+            waiting: list[Future[Passed]] = []
             for future in self._bar(opening, "accounts"):
                 try:
                     waiting += [pool.submit(_collect, edge, scope) for scope in future.result()]
                 except AwsError as error:
                     failed.append((opening[future], error))
-            for done in self._bar(waiting, "account-Regions"):
-                result = done.result()
-                if result is not None:
-                    passed.append(result)
+            passed += [done.result() for done in self._bar(waiting, "account-Regions")]
         return passed, failed
 
     def _bar(self, futures: Any, unit: str) -> Iterator[Future[Any]]:
@@ -129,6 +128,16 @@ def accounts(edge: Edge, account_id: str) -> list[Account]:
     return [ambient]
 
 
+@contextmanager
+def _pool() -> Iterator[ThreadPoolExecutor]:
+    """Threads that, at Ctrl-C, finish what they have in hand and begin nothing more."""
+    pool = ThreadPoolExecutor(settings.IMDSDASH_COLLECT_THREADS)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
 def _open(edge: Edge, account: Account, region: str) -> list[Scope]:
     try:
         return collection.open_account(edge, account, now=timezone.now(), only=region)
@@ -136,9 +145,13 @@ def _open(edge: Edge, account: Account, region: str) -> list[Scope]:
         connections.close_all()
 
 
-def _collect(edge: Edge, scope: Scope) -> Passed | None:
+def _collect(edge: Edge, scope: Scope) -> Passed:
     try:
-        return collection.collect_scope(edge, scope)
+        found = collection.collect_scope(edge, scope)
+        if found is None:
+            busy = f"Another process ({scope.lease_owner or 'a worker'}) is collecting it just now."
+            return Passed(scope.account.account_id, scope.region, Outcome.INCOMPLETE, busy)
+        return found
     finally:
         connections.close_all()
 

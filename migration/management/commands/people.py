@@ -35,6 +35,8 @@ class Command(HouseCommand):
                 scope = grant.account or grant.ou_path or "everything"
                 self.stdout.write(f"{grant.user.get_username():24} {grant.role:10} {scope}")
             return
+        if not options["username"].strip():
+            raise CommandError("A person needs a name. Nobody was added.")
         account = self._account(options["account"])
         person = User.objects.filter(username=options["username"]).first()
         password = None if person else self._password(from_stdin=options["password_stdin"])

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connections, transaction
 
 from migration.enums import Role
 from migration.management import embedded
@@ -28,6 +28,7 @@ class Command(HouseCommand):
         self.lock = embedded.lock_out_others(settings.DATA_DIR)
         call_command("migrate", verbosity=0, interactive=False)
         password = first_admin()
+        connections.close_all()  # the server forks; a connection must not be shared over a fork
 
         def ready() -> None:
             self.stdout.write(f"imdsdash listens at http://{host}:{port}/ (one process: web, worker and beat).")

@@ -22,6 +22,7 @@ HOST = "127.0.0.1"
 PASSWORD = "imdsdash-demo"  # noqa: S105 -- printed on the screen; the demo listens on this machine only
 PEOPLE = ("viewer", "engineer", "approver")
 PARTIAL = 3  # `collect`: one demo account denies access, so a complete sweep is not to be had
+STAYING = ("sandbox", "up")  # those that end only with the demo
 READY_WITHIN = 60  # seconds a child may take to answer
 
 
@@ -99,9 +100,10 @@ def refuse_taken(port: int, option: str) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or "a port is a number up to 65535"
             raise CommandError(
-                f"Port {port} on {HOST} cannot be used ({error.strerror}): another program, perhaps another demo, "
+                f"Port {port} on {HOST} cannot be used ({why}): another program, perhaps another demo, "
                 f"listens there. Stop it, or choose another: make demo DEMO_ARGS='{option} {port + 100}'. "
                 "Nothing was started."
             ) from error
@@ -187,7 +189,7 @@ class Children:
 
     def _all_alive(self) -> None:
         for name, child in self.running:
-            if child.returncode is None and child.poll() not in {None, 0}:
+            if name in STAYING and child.poll() is not None:
                 raise CommandError(f"`manage.py {name}` ended with {child.returncode}; the demo was ended with it.")
 
 
