@@ -8,6 +8,7 @@ import fcntl
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,13 @@ from django.core.management.base import CommandError
 from django.core.wsgi import get_wsgi_application
 from gunicorn.app.base import BaseApplication
 
+from migration.tasks import enforcement
+
 log = structlog.get_logger(__name__)
 # Two pools, so that a long collection never makes an enforcement, or the sweeper, wait.
 POOLS = {"collect": 4, "enforce,celery": 4}  # queues: threads
 WEB_THREADS = 8
+GRACE = 1.5  # seconds
 _alive: list[Any] = []  # what must not be collected as garbage while its thread runs
 
 
@@ -50,6 +54,7 @@ class Web(BaseApplication):
             "loglevel": "warning",
             "proc_name": "imdsdash",
             "post_worker_init": self._started,
+            "worker_exit": _ended,
         }
         for name, value in settings.items():
             self.cfg.set(name, value)  # type: ignore[union-attr]
@@ -60,6 +65,17 @@ class Web(BaseApplication):
     def _started(self, _worker: Any) -> None:
         start_threads()
         self.ready()
+
+
+def _ended(_server: Any, _worker: Any) -> None:
+    """The server ends: begin nothing new, give a call in flight a moment, and do not wait for threads that sleep.
+
+    Whatever is cut off here is found by the next process in the tables; what must not happen is that this one
+    lingers on and keeps the lock of the data folder.
+    """
+    enforcement.stopping.set()
+    time.sleep(GRACE)
+    os._exit(0)
 
 
 def start_threads() -> None:

@@ -1,8 +1,9 @@
 """Carrying out approved plans. The only importer of the enforcer."""
 
+import threading
 import time
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from celery import shared_task
@@ -15,17 +16,19 @@ from migration.aws import ec2, enforcer, errors
 from migration.aws.sessions import Target
 from migration.domain import live
 from migration.enums import RunState
-from migration.models import Account, Run
+from migration.models import Account, Run, ScheduledRun
 from migration.tasks import edges, verification
 from migration.tasks.publish import nudge
 
 log = structlog.get_logger(__name__)
 
+stopping = threading.Event()  # set when this process is told to end: nothing new is begun
 BATCH = 10  # claims whose live read is shared; at 2.5 writes a second they are 4 s old at most
 IDLE_ROUNDS = 20  # looks without anything due before the worker is given back
 LOOK = 0.5  # seconds between looks while a canary or a verification is awaited
 THROTTLED_DELAY = 10.0  # seconds before a change that AWS turned away for now is tried again
-ERRAND = 600.0  # seconds one task drives a run before it hands over to the next nudge
+KEEP_TICKS = timedelta(days=14)
+ERRAND = 25.0  # seconds one task drives a run before it hands over, so that a worker told to stop soon can
 
 
 def nudge_run(run_id: int) -> None:
@@ -42,7 +45,10 @@ def sweep() -> None:
 
 @shared_task(name="migration.tasks.enforcement.expire_requests")
 def expire_requests() -> None:
-    requests.expire(now=timezone.now())
+    """Every five minutes: close what waited too long, and forget ticks that nobody will ask about."""
+    now = timezone.now()
+    requests.expire(now=now)
+    ScheduledRun.objects.filter(window_start__lt=now - KEEP_TICKS).delete()
 
 
 @shared_task(name="migration.tasks.enforcement.drive_run")
@@ -53,10 +59,13 @@ def drive_run(run_id: int) -> None:
     driver = f"{edges.me()}:{uuid.uuid4().hex}"
     if not _take_the_wheel(run_id, driver):
         return
+    more = False
     try:
-        _drive(run_id, driver)
+        more = _drive(run_id, driver)
     finally:
         runs.leave_the_wheel(run_id=run_id, driver=driver)
+    if more:
+        nudge(drive_run, run_id)
 
 
 def _take_the_wheel(run_id: int, driver: str) -> bool:
@@ -64,21 +73,25 @@ def _take_the_wheel(run_id: int, driver: str) -> bool:
     return runs.take_the_wheel(run_id=run_id, driver=driver, seconds=seconds, now=timezone.now())
 
 
-def _drive(run_id: int, driver: str) -> None:
+def _drive(run_id: int, driver: str) -> bool:
+    """Drive for one errand. True when there may be more to do at once."""
     run = Run.objects.select_related("account").get(pk=run_id)
     if run.state == RunState.QUEUED:
         runs.start(run=run, now=timezone.now())
     enforcement.skip_what_waits(run_id=run_id, now=timezone.now())
     until = time.monotonic() + ERRAND
     idle = 0
-    while idle < IDLE_ROUNDS and time.monotonic() < until and _take_the_wheel(run_id, driver):
+    while idle < IDLE_ROUNDS and not stopping.is_set() and _take_the_wheel(run_id, driver):
+        if time.monotonic() > until:
+            return True
         moved = step(run_id)
         moved += enforcement.skip_what_waits(run_id=run_id, now=timezone.now())
         if runs.finish(run_id=run_id, now=timezone.now()) and not moved:
-            return
+            return False
         idle = 0 if moved else idle + 1
         if not moved:
             time.sleep(LOOK)
+    return False
 
 
 def step(run_id: int) -> int:

@@ -1,11 +1,12 @@
 """From plan to decision: who may, when, and what the database refuses by itself."""
 
+import threading
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 
-from migration.actions import requests
+from migration.actions import audit, requests
 from migration.actions.errors import Refused, Stale
 from migration.enums import ChangeState, RequestState, Role, RunState, Status
 from migration.models import Account, Approval, AuditEvent, EnforcementRequest, Grant, Run
@@ -220,3 +221,38 @@ def test_expiry_closes_what_waits_and_nothing_else(waiting, account, engineer, a
     draft.refresh_from_db()
     waiting.refresh_from_db()
     assert (draft.state, waiting.state) == (RequestState.EXPIRED, RequestState.APPROVED)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("round_", range(5))
+def test_of_two_approvers_at_the_same_moment_one_counts_and_one_run_comes_of_it(round_):
+    """On SQLite and on PostgreSQL (tests.on_postgres)."""
+    account = factories.account()
+    factories.scope(account)
+    factories.instance(account)
+    ellen = factories.user("ellen", Role.ENGINEER)
+    draft = requests.draft_plan(account=account, by=ellen, now=NOW)
+    waiting = requests.submit(request=draft, by=ellen, reason="", version=draft.version, now=NOW)
+    approvers = [factories.user(name, Role.APPROVER) for name in ("adam", "anna")]
+    gate, refused = threading.Barrier(2), []
+
+    def decide(person) -> None:
+        try:
+            mine = EnforcementRequest.objects.get(pk=waiting.pk)
+            gate.wait(10)
+            requests.approve(request=mine, by=person, comment="", version=waiting.version, now=NOW)
+        except Refused as refusal:
+            refused.append(str(refusal))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=decide, args=(person,)) for person in approvers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert Run.objects.count() == 1
+    assert Approval.objects.count() == 1
+    assert len(refused) == 1
+    assert audit.verify() is None
