@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from tests.services import HOST, free_port, wait_for_port
 
@@ -76,6 +79,17 @@ class House:
         prelude = "import json\nfrom django.utils import timezone\nfrom migration.models import *\n"
         out = self.manage("shell", "--no-imports", "-c", prelude + script)
         return json.loads(out.strip().splitlines()[-1])
+
+    def value(self, query: str) -> Any:
+        """One value straight from the database: asking costs no process."""
+        address = self.environment.get("DATABASE_URL", "")
+        if address:
+            with psycopg.connect(address) as connection:
+                row = connection.execute(query.encode()).fetchone()
+        else:
+            with contextlib.closing(sqlite3.connect(self.folder / "imdsdash.sqlite3", timeout=20)) as connection:
+                row = connection.execute(query).fetchone()
+        return None if row is None else row[0]
 
     def up(self) -> tuple[Process, str]:
         """The embedded product. Returns the process and the address of its pages."""
