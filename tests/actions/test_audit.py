@@ -11,6 +11,12 @@ from tests.factories import NOW
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _armed(db):
+    """A test with real transactions before this one may have left the triggers off for its flush."""
+    triggers("on")
+
+
 def three_events() -> None:
     for number in range(3):
         audit.append(verb="test", object_type="Thing", object_id=number, after={"n": number}, reason="why", now=NOW)
