@@ -61,6 +61,7 @@ def one(tmp_path_factory: pytest.TempPathFactory):
     ]
     with house(tmp_path_factory.mktemp("house"), fleet) as (made, sandbox):
         made.manage("migrate", "--verbosity", "0")
+        made.manage("collect")  # so that every test, in whatever order, finds the account known
         yield made, sandbox
 
 
