@@ -1,7 +1,7 @@
 """The list of accounts: one row each, filtered and sorted by the query string."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.db.models import Max, Q, QuerySet
@@ -59,12 +59,6 @@ class AccountFilters:
     @property
     def any(self) -> bool:
         return bool(self.q or self.ou or self.status or self.incomplete)
-
-
-@dataclass(frozen=True)
-class Found:
-    rows: list[AccountRow] = field(default_factory=list)
-    of: int = 0  # visible accounts before any filter
 
 
 def organizational_units(accounts: QuerySet[Account]) -> list[str]:

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db.models import QuerySet
-
 from migration.enums import Outcome
-from migration.models import Account, CollectionRun, Scope, ScopeDay
+from migration.models import Account, Scope, ScopeDay
 from migration.queries.fleet import UNREADABLE
 
 
@@ -69,7 +67,3 @@ def matrix(accounts: Sequence[Account], *, now: datetime, today: date, cadence_h
         rows=[MatrixRow(account, [cells.get((account.pk, region)) for region in regions]) for account in accounts],
         gaps=[scope for scope in scopes if scope.enabled and scope.outcome != Outcome.COMPLETE],
     )
-
-
-def sweeps(limit: int = 10) -> QuerySet[CollectionRun]:
-    return CollectionRun.objects.order_by("-started_at")[:limit]

@@ -97,10 +97,15 @@ def _drive(run_id: int, driver: str) -> bool:
 def step(run_id: int) -> int:
     """One round: reconcile and verify what is due, then begin what may be begun. Returns how many were handled."""
     handled = verification.look(run_id)
-    claims = enforcement.claim(run_id=run_id, owner=edges.me(), limit=BATCH, now=timezone.now())
+    claims = enforcement.claim(run_id=run_id, owner=edges.me(), limit=batch_size(), now=timezone.now())
     for region in sorted({claim.region for claim in claims}):
         handled += _write_all([claim for claim in claims if claim.region == region])
     return handled
+
+
+def batch_size() -> int:
+    """How many may be claimed at once: no more than are written, at the allowed pace, in a quarter of their lease."""
+    return max(1, min(BATCH, int(settings.IMDSDASH_WRITES_PER_SECOND * settings.IMDSDASH_LEASE_SECONDS / 4)))
 
 
 def _write_all(claims: list[Claim]) -> int:

@@ -256,3 +256,10 @@ def test_a_stale_read_after_a_lost_answer_does_not_send_the_change_back(aws):
 
     assert drive(run) == {"verified": 1}
     assert len(sandbox.calls(operation=WRITE)) == 1
+
+
+@pytest.mark.parametrize(("pace", "lease", "size"), [(2.5, 120, 10), (0.05, 120, 1), (2.5, 6, 3), (0.2, 120, 6)])
+def test_no_more_is_claimed_than_can_be_written_before_the_lease_runs_out(settings, pace, lease, size):
+    settings.IMDSDASH_WRITES_PER_SECOND, settings.IMDSDASH_LEASE_SECONDS = pace, lease
+
+    assert tasks.batch_size() == size
