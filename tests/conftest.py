@@ -5,6 +5,10 @@ import os
 import pytest
 from django.db import connection
 
+from tests.chromium import chromium
+
+__all__ = ["chromium"]
+
 # Nothing of this machine's AWS set-up may reach a test, and no test may reach AWS.
 for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]

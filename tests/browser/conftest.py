@@ -1,7 +1,6 @@
-"""A real Chromium against a real server. Without one the tests are skipped loudly, and under CI=true they fail."""
+"""A real Chromium against a real server."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,34 +8,6 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from tests.browser.seed import Organisation, organisation
-
-CHROMIUM = os.environ.get("IMDSDASH_CHROMIUM", "/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-# Playwright's sync API runs an event loop in this thread; Django would refuse the ORM beside it.
-os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[object]:
-    if not Path(CHROMIUM).exists():
-        why = f"{CHROMIUM} is not there: install Debian's chromium, or name another in IMDSDASH_CHROMIUM."
-        if os.environ.get("CI") == "true":
-            pytest.fail(why)
-        pytest.skip(f"BROWSER TESTS SKIPPED: {why}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
