@@ -40,6 +40,23 @@ class Role(TextChoices):
     ADMIN = "admin", "Admin"
 
 
+class AccountSource(TextChoices):
+    """How an account came to be looked after."""
+
+    HAND = "hand", "Added by hand"
+    FILE = "file", "From a file"
+    ORGANIZATION = "organization", "From the organization"
+    AMBIENT = "ambient", "The credentials' own"
+
+
+class Attribution(TextChoices):
+    """By what a workload was found for an instance that AWS no longer lists."""
+
+    NONE = "", "Not known"
+    TAGS = "tags", "Its tags in an earlier pass"
+    ACTIVITY = "activity", "A scaling activity"
+
+
 class RoleState(TextChoices):
     """What the last attempt to enter an account told us."""
 

@@ -4,11 +4,12 @@ from migration.models.access import Grant
 from migration.models.audit import AuditEvent, AuditHead
 from migration.models.decision import Approval, Change, EnforcementRequest, Run, Waiver
 from migration.models.inventory import Instance
-from migration.models.organization import Account, RegionDefaults, Scope
+from migration.models.organization import Account, ApiDay, RegionDefaults, Scope
 from migration.models.usage import CollectionRun, InstanceDay, ScheduledRun, ScopeDay
 
 __all__ = [
     "Account",
+    "ApiDay",
     "Approval",
     "AuditEvent",
     "AuditHead",

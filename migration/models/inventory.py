@@ -1,7 +1,7 @@
 from django.db import models
 from django.db.models import Q
 
-from migration.enums import Status
+from migration.enums import Attribution, Status
 from migration.models.organization import Account
 
 
@@ -42,6 +42,8 @@ class Instance(models.Model):
     last_seen_at = models.DateTimeField()
     gone_at = models.DateTimeField(null=True, blank=True)
     usage_until = models.DateTimeField(null=True, blank=True)  # every query up to here was answered Complete
+    watch_until = models.DateTimeField(null=True, blank=True)  # enforced lately: rejected calls are read each hour
+    attributed_by = models.CharField(max_length=16, choices=Attribution, blank=True, default=Attribution.NONE)
     first_enforced_at = models.DateTimeField(null=True, blank=True)  # first time we saw required+applied
 
     # The verdict of domain.readiness, written with the pass that made it.

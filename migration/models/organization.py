@@ -1,7 +1,7 @@
 from django.db import models
 from django.db.models import Q
 
-from migration.enums import GapKind, Outcome, RoleState, ScopeState
+from migration.enums import AccountSource, GapKind, Outcome, RoleState, ScopeState
 from migration.models.lease import Leased
 
 
@@ -12,6 +12,8 @@ class Account(models.Model):
     owner = models.CharField(max_length=200, blank=True, default="")
     contact = models.CharField(max_length=200, blank=True, default="")
     state = models.CharField(max_length=32, blank=True, default="ACTIVE")
+    source = models.CharField(max_length=16, choices=AccountSource, default=AccountSource.HAND)
+    management = models.BooleanField(default=False)  # the organization's management account
     partition = models.CharField(max_length=16, default="aws")
     # Empty role ARNs mean: the ambient credentials already are this account.
     reader_role_arn = models.CharField(max_length=700, blank=True, default="")
@@ -20,6 +22,10 @@ class Account(models.Model):
     role_state = models.CharField(max_length=16, choices=RoleState, default=RoleState.UNTESTED)
     role_message = models.TextField(blank=True, default="")
     role_checked_at = models.DateTimeField(null=True, blank=True)
+    # The circuit breaker: how often in a row the account could not be entered, and when it is tried again.
+    failures = models.PositiveIntegerField(default=0)
+    retry_at = models.DateTimeField(null=True, blank=True)
+    probe = models.JSONField(default=dict, blank=True)  # what the last test of the role found, permission by permission
     enabled = models.BooleanField(default=True)
     added_at = models.DateTimeField(auto_now_add=True)
 
@@ -43,6 +49,10 @@ class Scope(Leased):
     region = models.CharField(max_length=32)
     enabled = models.BooleanField(default=True)
     state = models.CharField(max_length=16, choices=ScopeState, default=ScopeState.IDLE)
+    # When each kind of reading is due again; NULL: at once. `next_due_at` is the earliest of them, for the dispatcher.
+    inventory_due_at = models.DateTimeField(null=True, blank=True)
+    usage_due_at = models.DateTimeField(null=True, blank=True)
+    watch_due_at = models.DateTimeField(null=True, blank=True)
     next_due_at = models.DateTimeField(null=True, blank=True)
     last_started_at = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=16, choices=Outcome, default=Outcome.NEVER)
@@ -51,7 +61,12 @@ class Scope(Leased):
     # Half-open: usage is known for hours before this UTC instant, where every query answered Complete.
     usage_until = models.DateTimeField(null=True, blank=True)
     inventory_at = models.DateTimeField(null=True, blank=True)  # last complete inventory
+    usage_at = models.DateTimeField(null=True, blank=True)  # last time every question about usage was answered whole
     complete_at = models.DateTimeField(null=True, blank=True)  # last pass with no gap at all
+    history_from = models.DateField(null=True, blank=True)  # the first UTC day that CloudWatch was asked about
+    linked = models.BooleanField(default=False)  # the monitoring account's CloudWatch answers for it
+    throttled = models.PositiveIntegerField(default=0)  # answers of the last pass that were "too fast"
+    clock_skew = models.FloatField(default=0.0)  # seconds AWS's clock was ahead of ours in the last pass
 
     class Meta:
         ordering = ("account__name", "account__account_id", "region")
@@ -67,6 +82,24 @@ class Scope(Leased):
 
     def __str__(self) -> str:
         return f"{self.account_id}/{self.region}"
+
+
+class ApiDay(models.Model):
+    """What collecting one scope on one UTC day asked of AWS: the meter of calls and of cost."""
+
+    scope = models.ForeignKey(Scope, on_delete=models.CASCADE, related_name="api_days")
+    day = models.DateField()
+    operation = models.CharField(max_length=64)
+    calls = models.PositiveIntegerField(default=0)  # requests sent, every retry counted
+    throttled = models.PositiveIntegerField(default=0)  # of them, those answered "too fast"
+    metrics = models.PositiveIntegerField(default=0)  # metrics requested: what GetMetricData is billed by
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("scope", "day", "operation"), name="api_day_once")]
+        indexes = [models.Index(fields=("day",), name="api_day_day")]
+
+    def __str__(self) -> str:
+        return f"{self.scope_id} {self.day} {self.operation}"
 
 
 class RegionDefaults(models.Model):

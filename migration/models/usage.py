@@ -7,8 +7,9 @@ from migration.models.organization import Scope
 class InstanceDay(models.Model):
     """What CloudWatch said of one instance on one UTC day.
 
-    `v1_hours` and `rejected_hours` are lists of 24 numbers or nulls; a null hour had no datapoint and is
-    not zero. `v1_calls` is the sum of the hours that are known, NULL when none is.
+    `v1_hours` and `rejected_hours` are the 24 hours, packed by `domain.hours`; an hour that had no datapoint is
+    kept apart from zero. NULL: the hours are not kept. `v1_calls` is the sum of the hours that are known, NULL when
+    none is.
     """
 
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="days")
@@ -17,8 +18,8 @@ class InstanceDay(models.Model):
     rejected_calls = models.BigIntegerField(null=True, blank=True)
     measured_hours = models.PositiveSmallIntegerField(default=0)  # hours with a MetadataNoToken datapoint
     rejected_measured_hours = models.PositiveSmallIntegerField(default=0)
-    v1_hours = models.JSONField(null=True, blank=True)
-    rejected_hours = models.JSONField(null=True, blank=True)
+    v1_hours = models.TextField(null=True, blank=True)  # noqa: DJ001 -- NULL: not kept; "" would be 24 unknown hours
+    rejected_hours = models.TextField(null=True, blank=True)  # noqa: DJ001
 
     class Meta:
         constraints = [
@@ -56,9 +57,16 @@ class ScopeDay(models.Model):
     instances_expected = models.PositiveIntegerField(default=0)  # those asked about for that day
     by_status = models.JSONField(null=True, blank=True)
     complete = models.BooleanField(default=False)
+    frozen_at = models.DateTimeField(null=True, blank=True)  # late data has settled: not rewritten any more
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=("scope", "day"), name="scope_day_once")]
+        constraints = [
+            models.UniqueConstraint(fields=("scope", "day"), name="scope_day_once"),
+            models.CheckConstraint(
+                condition=models.Q(frozen_at__isnull=True) | models.Q(complete=True),
+                name="scope_day_frozen_only_when_complete",
+            ),
+        ]
         indexes = [models.Index(fields=("day",), name="scope_day_day")]
 
     def __str__(self) -> str:
@@ -70,7 +78,9 @@ class CollectionRun(models.Model):
 
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
-    trigger = models.CharField(max_length=20)
+    trigger = models.CharField(max_length=20)  # timetable, command
+    owner = models.CharField(max_length=120, blank=True, default="")  # host:pid of a command, to know it when it died
+    asked = models.JSONField(default=dict, blank=True)  # what the command was told: account, region
     result = models.JSONField(default=dict, blank=True)
 
     class Meta:
