@@ -311,7 +311,26 @@ IMDSDASH_BACKFILL_DAYS = whole("IMDSDASH_BACKFILL_DAYS", 63, least=1, most=455)
 if IMDSDASH_BACKFILL_DAYS <= IMDSDASH_WINDOW_DAYS:
     refuse("IMDSDASH_BACKFILL_DAYS", f"must be more than IMDSDASH_WINDOW_DAYS ({IMDSDASH_WINDOW_DAYS}).")
 IMDSDASH_OVERLAP_DAYS = whole("IMDSDASH_OVERLAP_DAYS", 3, least=1, most=14)
+IMDSDASH_HISTORY_DAYS = whole("IMDSDASH_HISTORY_DAYS", 90, least=1, most=455)  # CloudWatch keeps hours for 455 days
+if IMDSDASH_HISTORY_DAYS < IMDSDASH_BACKFILL_DAYS:
+    IMDSDASH_HISTORY_DAYS = IMDSDASH_BACKFILL_DAYS
+IMDSDASH_KEEP_DAYS = whole("IMDSDASH_KEEP_DAYS", 90, least=30, most=1000)
+if IMDSDASH_KEEP_DAYS < IMDSDASH_WINDOW_DAYS + 7:
+    refuse("IMDSDASH_KEEP_DAYS", f"must be at least IMDSDASH_WINDOW_DAYS + 7 ({IMDSDASH_WINDOW_DAYS + 7}).")
 IMDSDASH_COLLECT_EVERY_HOURS = number("IMDSDASH_COLLECT_EVERY_HOURS", 6, least=0.25, most=24)
+IMDSDASH_USAGE_EVERY_HOURS = number("IMDSDASH_USAGE_EVERY_HOURS", 24, least=1, most=24)
+IMDSDASH_WATCH_DAYS = whole("IMDSDASH_WATCH_DAYS", 3, least=0, most=30)
+IMDSDASH_SLICE_SECONDS = whole("IMDSDASH_SLICE_SECONDS", 600, least=10, most=780)  # below CELERY_TASK_SOFT_TIME_LIMIT
+# The share of AWS's own limit per account, Region and API that we take; the rest is the account owners'.
+IMDSDASH_API_SHARE = number("IMDSDASH_API_SHARE", 0.5, least=0.05, most=0.9)
+IMDSDASH_MONITORING_ACCOUNT = matching("IMDSDASH_MONITORING_ACCOUNT", "", r"\d{12}", "an account id of 12 digits")
+IMDSDASH_MONITORING_ROLE_ARN = matching(
+    "IMDSDASH_MONITORING_ROLE_ARN", "", r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+", "arn:aws:iam::…:role/…"
+)
+IMDSDASH_PRICE_PER_1000_METRICS = number("IMDSDASH_PRICE_PER_1000_METRICS", 0.01, least=0, most=10)  # US dollars
+IMDSDASH_PRICE_SOURCE = env.str(
+    "IMDSDASH_PRICE_SOURCE", default="us-east-1 list price as quoted by third parties; your bill has your own"
+)
 IMDSDASH_COLLECT_THREADS = whole("IMDSDASH_COLLECT_THREADS", 4, least=1, most=64)
 IMDSDASH_READER_ROLE = matching("IMDSDASH_READER_ROLE", "imdsdash-reader", r"[\w+=,.@/-]+", "imdsdash-reader")
 IMDSDASH_ENFORCER_ROLE = matching("IMDSDASH_ENFORCER_ROLE", "imdsdash-enforcer", r"[\w+=,.@/-]+", "imdsdash-enforcer")
