@@ -1,103 +1,116 @@
-"""Reading the two IMDS metrics with GetMetricData."""
+"""Reading the two IMDS metrics: what they were by the hour, and which instances published one at all."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from migration.aws.sessions import Edge, Target, call
-from migration.domain.facts import Series
+from migration.aws.sessions import Edge, Target
+from migration.domain.facts import Ask, Series
+from migration.domain.metrics import PERIOD, V1
 
 NAMESPACE = "AWS/EC2"
-V1 = "MetadataNoToken"
-REJECTED = "MetadataNoTokenRejected"
-PERIOD = 3600  # seconds; also the only period CloudWatch answers for data older than 63 days
-QUERIES_PER_CALL = 500
-RETRIES = 2  # of queries that came back partial or failed
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One metric of one instance."""
-
-    instance_id: str
-    metric: str
+RETRIES = 2  # of queries that came back partial, or did not come back
+AGAIN = frozenset({"PartialData", "Missing"})  # Forbidden and InternalError are gaps: CloudWatch has answered
 
 
 @dataclass
 class _Gathered:
-    points: dict[datetime, float] = field(default_factory=dict)
+    hours: list[int | None]
     status: str = "Missing"  # the last StatusCode seen for the Id
     message: str = ""
 
 
+@dataclass(frozen=True)
+class _Window:
+    """The hours that are asked for."""
+
+    start: datetime
+    end: datetime
+    first: int = field(init=False)  # epoch seconds
+    hours: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "first", int(self.start.timestamp()))
+        object.__setattr__(self, "hours", max(0, (int(self.end.timestamp()) - self.first) // PERIOD))
+
+
 def hourly(
     edge: Edge, target: Target, region: str, *, asks: Sequence[Ask], start: datetime, end: datetime
-) -> Iterator[list[Series]]:
-    """Hourly Sums over the half-open window [start, end), UTC whole hours, in batches of up to 500 queries.
+) -> list[Series]:
+    """Hourly Sums over the half-open window [start, end), UTC whole hours, of at most 500 metrics.
 
-    A Series is complete only when its Id's last StatusCode is `Complete`; what came back `PartialData` or
-    `InternalError` after the last page is asked again by itself, and stays incomplete if it does not heal.
-    Raises AwsError when a call as a whole fails.
+    `domain.metrics.queries_per_call` says how many fit one page of an answer. A Series is complete only when the
+    last StatusCode of its Id is `Complete`; what came back `PartialData` or not at all is asked again by itself, and
+    stays incomplete if it does not heal. Raises AwsError when a call as a whole fails.
     """
-    for first in range(0, len(asks), QUERIES_PER_CALL):
-        batch = list(asks[first : first + QUERIES_PER_CALL])
-        found = _batch(edge, target, region, asks=batch, start=start, end=end)
-        for _ in range(RETRIES):
-            again = [ask for ask in batch if found[ask].status in {"PartialData", "InternalError"}]
-            if not again:
-                break
-            for ask, more in _batch(edge, target, region, asks=again, start=start, end=end).items():
-                found[ask].points.update(more.points)  # what the first answer did have stays
-                found[ask].status, found[ask].message = more.status, more.message
-        yield [
-            Series(
-                instance_id=ask.instance_id,
-                metric=ask.metric,
-                points=found[ask].points,
-                complete=found[ask].status == "Complete",
-                message=found[ask].message or ("" if found[ask].status == "Complete" else found[ask].status),
-            )
-            for ask in batch
-        ]
+    window = _Window(start, end)
+    found = _batch(edge, target, region, asks=asks, window=window)
+    for _ in range(RETRIES):
+        again = [ask for ask in asks if found[ask].status in AGAIN]
+        if not again:
+            break
+        for ask, more in _batch(edge, target, region, asks=again, window=window).items():
+            first = found[ask]
+            # What an earlier answer did have stays where the later one has nothing.
+            first.hours = [old if new is None else new for old, new in zip(first.hours, more.hours, strict=True)]
+            first.status, first.message = more.status, more.message
+    return [
+        Series(
+            ask=ask,
+            start=start,
+            hours=found[ask].hours,
+            complete=found[ask].status == "Complete",
+            message=found[ask].message or ("" if found[ask].status == "Complete" else found[ask].status),
+        )
+        for ask in asks
+    ]
 
 
-def _batch(
-    edge: Edge, target: Target, region: str, *, asks: Sequence[Ask], start: datetime, end: datetime
-) -> dict[Ask, _Gathered]:
+def _batch(edge: Edge, target: Target, region: str, *, asks: Sequence[Ask], window: _Window) -> dict[Ask, _Gathered]:
     """One GetMetricData over all its pages. An Id may be split over pages: its parts are merged."""
-    client = edge.client(target, "cloudwatch", region)
     # An instance id has a hyphen and cannot be an Id ([a-z][A-Za-z0-9_]*), so the position stands for it.
     by_id = {f"m{position}": ask for position, ask in enumerate(asks)}
-    gathered = {ask: _Gathered() for ask in asks}
-    token: str | None = None
+    gathered = {ask: _Gathered([None] * window.hours) for ask in asks}
+    queries = [_query(name, ask) for name, ask in by_id.items()]
+    more: dict[str, Any] = {}
     while True:
-        asked: dict[str, Any] = {
-            "MetricDataQueries": [_query(name, ask) for name, ask in by_id.items()],
-            "StartTime": start,
-            "EndTime": end,
-            "ScanBy": "TimestampAscending",
-        }
-        if token:
-            asked["NextToken"] = token
-        answer = call(
-            lambda asked=asked: client.get_metric_data(**asked),  # type: ignore[misc]
-            place=f"{target.account_id}/{region}",
-            operation="GetMetricData",
+        answer = edge.ask(
+            target,
+            "cloudwatch",
+            region,
+            "get_metric_data",
+            points=len(queries) * window.hours,
+            MetricDataQueries=queries,
+            StartTime=window.start,
+            EndTime=window.end,
+            ScanBy="TimestampAscending",
+            **more,
         )
         for result in answer.get("MetricDataResults", ()):
-            one = gathered[by_id[result["Id"]]]
-            one.points.update(zip(result.get("Timestamps", ()), result.get("Values", ()), strict=True))
-            one.status = result.get("StatusCode", "Missing")
-            one.message = "; ".join(f"{note.get('Code')}: {note.get('Value')}" for note in result.get("Messages", ()))
+            ask = by_id.get(result.get("Id"))
+            if ask is not None:
+                _add(gathered[ask], result, window)
         token = answer.get("NextToken")
         if not token:
             return gathered
+        more = {"NextToken": token}
+
+
+def _add(one: _Gathered, result: dict[str, Any], window: _Window) -> None:
+    """Put a result's points at their hours. Two points of one hour cannot be; the later part of an answer wins."""
+    hours, first = one.hours, window.first
+    for at, value in zip(result.get("Timestamps", ()), result.get("Values", ()), strict=True):
+        place = (int(at.timestamp()) - first) // PERIOD
+        if 0 <= place < window.hours:
+            hours[place] = round(value)
+    one.status = result.get("StatusCode", "Missing")
+    one.message = "; ".join(f"{note.get('Code')}: {note.get('Value')}" for note in result.get("Messages", ()))
 
 
 def _query(name: str, ask: Ask) -> dict[str, Any]:
     """Without `Unit`: a mismatch would return nothing, and nothing is not zero."""
-    return {
+    query: dict[str, Any] = {
         "Id": name,
         "MetricStat": {
             "Metric": {
@@ -110,3 +123,37 @@ def _query(name: str, ask: Ask) -> dict[str, Any]:
         },
         "ReturnData": True,
     }
+    if ask.account_id:
+        query["AccountId"] = ask.account_id
+    return query
+
+
+def published(edge: Edge, target: Target, region: str, *, metric: str = V1) -> Iterator[list[str]]:
+    """The ids of the instances that published the metric within two weeks, page by page (ListMetrics, 500 a page).
+
+    ListMetrics forgets a metric after two weeks of silence (CloudWatch API). It tells that there are points, not how
+    many, and it also names instances that are long gone: that is what it is asked for. Raises AwsError.
+    """
+    more: dict[str, Any] = {}
+    while True:
+        answer = edge.ask(
+            target,
+            "cloudwatch",
+            region,
+            "list_metrics",
+            Namespace=NAMESPACE,
+            MetricName=metric,
+            Dimensions=[{"Name": "InstanceId"}],
+            **more,
+        )
+        yield [
+            dimension["Value"]
+            for told in answer.get("Metrics", ())
+            if len(told.get("Dimensions", ())) == 1
+            for dimension in told["Dimensions"]
+            if dimension["Name"] == "InstanceId"
+        ]
+        token = answer.get("NextToken")
+        if not token:
+            return
+        more = {"NextToken": token}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from migration.aws.sessions import Edge, Target, call
+from migration.aws.sessions import Edge, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +18,9 @@ class AccountFact:
 
 def accounts(edge: Edge, target: Target) -> Iterator[AccountFact]:
     """Every account. `State` is read, not the retired `Status`; an empty page may carry a token. Raises AwsError."""
-    client = edge.client(target, "organizations", edge.home_region)
-    token: str | None = None
+    more: dict[str, Any] = {}
     while True:
-        asked: dict[str, Any] = {"NextToken": token} if token else {}
-        answer = call(
-            lambda asked=asked: client.list_accounts(**asked),  # type: ignore[misc]
-            place=f"organization of {target.account_id}",
-            operation="ListAccounts",
-        )
+        answer = edge.ask(target, "organizations", edge.home_region, "list_accounts", **more)
         for told in answer.get("Accounts", ()):
             paths = told.get("Paths") or [""]
             yield AccountFact(
@@ -39,25 +33,17 @@ def accounts(edge: Edge, target: Target) -> Iterator[AccountFact]:
         token = answer.get("NextToken")
         if not token:
             return
+        more = {"NextToken": token}
 
 
 def ou_names(edge: Edge, target: Target) -> dict[str, str]:
     """Organizational unit id -> name, for reading the paths. Raises AwsError."""
-    client = edge.client(target, "organizations", edge.home_region)
-    place = f"organization of {target.account_id}"
-    names: dict[str, str] = {}
-    roots = call(lambda: list(client.get_paginator("list_roots").paginate()), place=place, operation="ListRoots")
-    waiting = [root["Id"] for page in roots for root in page.get("Roots", ())]
-    names |= {root["Id"]: root.get("Name", root["Id"]) for page in roots for root in page.get("Roots", ())}
-    pager = client.get_paginator("list_organizational_units_for_parent")
+    names = {root["Id"]: root.get("Name", root["Id"]) for root in _all(edge, target, "list_roots", "Roots")}
+    waiting = list(names)
     while waiting:
         parent = waiting.pop()
-        pages = call(
-            lambda parent=parent: list(pager.paginate(ParentId=parent)),  # type: ignore[misc]
-            place=place,
-            operation="ListOrganizationalUnitsForParent",
-        )
-        for unit in (unit for page in pages for unit in page.get("OrganizationalUnits", ())):
+        below = _all(edge, target, "list_organizational_units_for_parent", "OrganizationalUnits", ParentId=parent)
+        for unit in below:
             names[unit["Id"]] = unit.get("Name", unit["Id"])
             waiting.append(unit["Id"])
     return names
@@ -65,11 +51,18 @@ def ou_names(edge: Edge, target: Target) -> dict[str, str]:
 
 def tags(edge: Edge, target: Target, account_id: str) -> dict[str, str]:
     """The tags of one account in the organization (ListTagsForResource). Raises AwsError."""
-    client = edge.client(target, "organizations", edge.home_region)
-    pager = client.get_paginator("list_tags_for_resource")
-    pages = call(
-        lambda: list(pager.paginate(ResourceId=account_id)),
-        place=f"organization of {target.account_id}",
-        operation="ListTagsForResource",
-    )
-    return {tag["Key"]: tag["Value"] for page in pages for tag in page.get("Tags", ())}
+    return {
+        tag["Key"]: tag["Value"] for tag in _all(edge, target, "list_tags_for_resource", "Tags", ResourceId=account_id)
+    }
+
+
+def _all(edge: Edge, target: Target, operation: str, member: str, **params: Any) -> list[dict[str, Any]]:
+    """All pages of a list; an empty page may carry a token."""
+    found: list[dict[str, Any]] = []
+    while True:
+        answer = edge.ask(target, "organizations", edge.home_region, operation, **params)
+        found += answer.get(member, ())
+        token = answer.get("NextToken")
+        if not token:
+            return found
+        params["NextToken"] = token

@@ -1,34 +1,49 @@
-"""Credentials and clients. Every boto3 client of the product is made here, with time limits and a retry rule.
+"""Credentials and calls. Every AWS request of the product is sent by `Edge.ask`, and every boto3 client is made here.
 
-A session is made once per role; nothing it reads is believed before GetCallerIdentity has answered with the
-account that was meant.
+One client a service and Region serves all accounts; each request is signed with the credentials of the account it is
+meant for. A thousand accounts in seventeen Regions would otherwise be tens of thousands of clients, each with its own
+connections, at 18 ms and some 300 kB apiece. The session the clients are made from has no credentials of its own, so
+a request that is not told whose it is cannot be signed at all.
+
+Nothing an account's credentials read is believed before GetCallerIdentity has answered with the account that was meant.
 """
 
 import re
 import threading
-from collections import Counter
-from collections.abc import Callable
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from itertools import count
 from typing import Any
 
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.credentials import DeferredRefreshableCredentials
+from botocore.credentials import CredentialResolver, DeferredRefreshableCredentials
+from botocore.exceptions import NoCredentialsError
 from botocore.utils import parse_timestamp
 
-from migration.aws import errors
+from migration.aws import errors, retry
+from migration.aws.models import TrimmedLoader
+from migration.aws.pace import Pace
 
 SESSION_SECONDS = 3600  # role chaining caps at one hour (IAM quotas); botocore renews it in mid-sweep
 FALLBACK_REGION = "us-east-1"
+REMEMBERED = 2000  # roles whose credentials are kept
+
+_signs: ContextVar[Any] = ContextVar("signs", default=None)  # the credentials the request at hand is signed with
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     connect_timeout: float = 5.0  # seconds
     read_timeout: float = 30.0  # seconds
-    attempts: int = 8  # of a read; a write is sent once
+    attempts: int = 8  # of a read that is throttled; a write is sent once
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,61 +58,85 @@ class Target:
 
 
 @dataclass
-class Meter:
-    """How many requests were sent, by operation, every retry counted."""
+class Tally:
+    """What was asked of one account in one Region since the last `Meter.take`."""
 
     calls: Counter[str] = field(default_factory=Counter)
+    throttled: Counter[str] = field(default_factory=Counter)
+    clock_skew: float | None = None  # seconds AWS's clock is ahead of ours, by the Date of its answers
+
+
+@dataclass
+class Meter:
+    """How many requests were sent, by operation, every retry counted: altogether, and for each account and Region."""
+
+    calls: Counter[str] = field(default_factory=Counter)
+    _places: dict[tuple[str, str], Tally] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def count(self, event_name: str) -> None:
-        """Count one of botocore's `before-send.<service>.<Operation>`."""
+    def sent(self, account_id: str, region: str, operation: str) -> None:
         with self._lock:
-            self.calls[event_name.rsplit(".", 1)[-1]] += 1
+            self.calls[operation] += 1
+            self._places.setdefault((account_id, region), Tally()).calls[operation] += 1
+
+    def throttled(self, account_id: str, region: str, operation: str) -> None:
+        with self._lock:
+            self._places.setdefault((account_id, region), Tally()).throttled[operation] += 1
+
+    def skewed(self, account_id: str, region: str, seconds: float) -> None:
+        with self._lock:
+            self._places.setdefault((account_id, region), Tally()).clock_skew = seconds
+
+    def take(self, account_id: str, region: str) -> Tally:
+        """What was counted for the place since this was last asked; counting begins anew."""
+        with self._lock:
+            return self._places.pop((account_id, region), Tally())
 
 
 class Edge:
     """All AWS sessions of one process for one purpose. Safe to share between threads."""
 
-    def __init__(self, *, limits: Limits, region: str = "", meter: Meter | None = None) -> None:
+    def __init__(
+        self, *, limits: Limits, region: str = "", meter: Meter | None = None, pace: Pace | None = None
+    ) -> None:
         self.limits = limits
         self.meter = meter or Meter()
+        self.pace = pace or Pace()
         self._lock = threading.RLock()
-        self._sessions: dict[Target, boto3.Session] = {}
-        self._clients: dict[tuple[Target, str, str, bool], Any] = {}
-        self._believed: set[Target] = set()
+        self._credentials: OrderedDict[Target, Any] = OrderedDict()
+        self._believed: OrderedDict[Target, None] = OrderedDict()
+        self._clients: dict[tuple[str, str], Any] = {}
         try:
-            self._loader = botocore.session.Session().get_component("data_loader")
-            self._ambient = boto3.Session(botocore_session=self._core())
+            self._boto3: Any = boto3.Session(botocore_session=self._core())
+            self._ambient = botocore.session.Session()
+            self.home_region = region or self._ambient.get_config_variable("region") or FALLBACK_REGION
         except Exception as error:
             raise errors.translate(error, operation="session", place="this machine") from error
-        self.home_region = region or self._ambient.region_name or FALLBACK_REGION
 
-    def client(self, target: Target, service: str, region: str, *, once: bool = False) -> Any:
-        """A client in the target account, after its identity was checked. `once`: a write, never sent twice by itself.
+    def ask(
+        self,
+        target: Target,
+        service: str,
+        region: str,
+        operation: str,
+        *,
+        once: bool = False,
+        points: int = 0,
+        **params: Any,
+    ) -> dict[str, Any]:
+        """One call in the target account, whose identity is checked first. `operation`: boto3's, `describe_instances`.
 
-        Raises AwsError.
+        It waits for the account's pace, and asks again what failed in passing (`retry`); `once`: a write, never sent
+        twice by itself. `points`: datapoints the answer may hold, where AWS limits these. Raises AwsError.
         """
-        self._believe(target)
-        return self._client(target, service, region, once=once)
+        self.enter(target)
+        return self._ask(target, service, region, operation, params, once=once, points=points)
 
-    def caller_account(self, target: Target) -> str:
-        """The account the credentials belong to (GetCallerIdentity). Raises AwsError."""
-        client = self._client(target, "sts", self.home_region)
-        answer = call(client.get_caller_identity, place=target.account_id or "the ambient account")
-        return str(answer["Account"])
-
-    def ambient(self) -> Target:
-        """The ambient credentials, named by the account they turn out to be. Raises AwsError."""
-        account_id = self.caller_account(Target(account_id=""))
-        found = Target(account_id=account_id)
-        with self._lock:
-            self._believed.add(found)
-            self._sessions[found] = self._ambient
-        return found
-
-    def _believe(self, target: Target) -> None:
+    def enter(self, target: Target) -> None:
+        """Get the target's credentials and see that they are the target's. Raises AwsError."""
         with self._lock:
             if target in self._believed:
+                self._believed.move_to_end(target)
                 return
         answered = self.caller_account(target)
         if answered != target.account_id:
@@ -106,101 +145,196 @@ class Edge:
                 "was believed. Check the role's ARN.",
                 operation="GetCallerIdentity",
             )
-        with self._lock:
-            self._believed.add(target)
+        self._believe(target)
 
-    def _client(self, target: Target, service: str, region: str, *, once: bool = False) -> Any:
-        key = (target, service, region, once)
+    def caller_account(self, target: Target) -> str:
+        """The account the credentials belong to (GetCallerIdentity). Raises AwsError."""
+        return str(self._ask(target, "sts", self.home_region, "get_caller_identity", {})["Account"])
+
+    def ambient(self) -> Target:
+        """The ambient credentials, named by the account they turn out to be. Raises AwsError."""
+        found = Target(account_id=self.caller_account(Target(account_id="")))
+        self._believe(found)
+        return found
+
+    def _believe(self, target: Target) -> None:
         with self._lock:
+            self._believed[target] = None
+            while len(self._believed) > REMEMBERED:
+                self._believed.popitem(last=False)
+
+    def _ask(
+        self,
+        target: Target,
+        service: str,
+        region: str,
+        operation: str,
+        params: dict[str, Any],
+        *,
+        once: bool = False,
+        points: int = 0,
+        place: str = "",
+    ) -> dict[str, Any]:
+        place = place or _place(target, region)
+        try:
+            client = self._client(service, region)
+        except Exception as error:
+            raise errors.translate(error, operation=operation, place=place) from error
+        for attempt in count(1):
+            try:
+                return self._send(client, target, region, operation, params, points=points, place=place)
+            except errors.AwsError as told:
+                if told.code in errors.EXPIRED_CODES:
+                    self._forget(target)
+                if once or attempt >= retry.attempts(told, most=self.limits.attempts):
+                    raise
+                throttled = isinstance(told, errors.Throttled)
+            retry.pause(attempt, throttled=throttled)
+        raise AssertionError  # count() has no end
+
+    def _send(
+        self,
+        client: Any,
+        target: Target,
+        region: str,
+        operation: str,
+        params: dict[str, Any],
+        *,
+        points: int,
+        place: str,
+    ) -> dict[str, Any]:
+        """One attempt, counted, paced and signed as the target. Raises AwsError."""
+        name = client.meta.method_to_api_mapping[operation]
+        key = (target.account_id, region, name)
+        self.pace.wait(key)
+        if points:
+            self.pace.wait((target.account_id, region, f"{name} points"), points)
+        try:
+            with self._signed_as(target):
+                self.meter.sent(*key)
+                answer: dict[str, Any] = getattr(client, operation)(**params)
+        except Exception as error:
+            told = errors.translate(error, operation=name, place=place)
+            if throttled := isinstance(told, errors.Throttled):
+                self.meter.throttled(*key)
+            self.pace.answered(key, throttled=throttled)
+            raise told from error
+        self.pace.answered(key, throttled=False)
+        self._compare_clocks(target, region, answer)
+        return answer
+
+    def _compare_clocks(self, target: Target, region: str, answer: dict[str, Any]) -> None:
+        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        if date:
+            self.meter.skewed(target.account_id, region, parsedate_to_datetime(date).timestamp() - time.time())
+
+    @contextmanager
+    def _signed_as(self, target: Target) -> Iterator[None]:
+        """Requests sent inside are signed with the target's credentials, and with no others."""
+        token = _signs.set(self._credentials_of(target))
+        try:
+            yield
+        finally:
+            _signs.reset(token)
+
+    def _credentials_of(self, target: Target) -> Any:
+        with self._lock:
+            if not target.role_arn:
+                found = self._ambient.get_credentials()
+                if found is None:
+                    raise NoCredentialsError
+                return found
+            if target not in self._credentials:
+                self._credentials[target] = DeferredRefreshableCredentials(
+                    refresh_using=lambda: self._assume(target), method="sts-assume-role"
+                )
+                while len(self._credentials) > REMEMBERED:
+                    self._credentials.popitem(last=False)
+            self._credentials.move_to_end(target)
+            return self._credentials[target]
+
+    def _forget(self, target: Target) -> None:
+        """The session has run out before its time: the next request gets another one."""
+        with self._lock:
+            self._credentials.pop(target, None)
+
+    def _assume(self, target: Target) -> dict[str, str]:
+        """What botocore calls to get, and later to renew, the role's credentials."""
+        asked: dict[str, Any] = {
+            "RoleArn": target.role_arn,
+            "RoleSessionName": session_name(target.session_name),
+            "DurationSeconds": SESSION_SECONDS,
+        }
+        if target.external_id:
+            asked["ExternalId"] = target.external_id
+        if target.source_identity:
+            asked["SourceIdentity"] = session_name(target.source_identity)
+        me = Target(account_id="")
+        answer = self._ask(me, "sts", self.home_region, "assume_role", asked, place=target.account_id)
+        given = answer["Credentials"]
+        return {
+            "access_key": given["AccessKeyId"],
+            "secret_key": given["SecretAccessKey"],
+            "token": given["SessionToken"],
+            "expiry_time": given["Expiration"].isoformat(),
+        }
+
+    def _client(self, service: str, region: str) -> Any:
+        with self._lock:
+            key = (service, region)
             if key not in self._clients:
-                session: Any = self._session(target)
-                config = self._config(once=once)
-                try:
-                    client = session.client(service, region_name=region, config=config)
-                except Exception as error:
-                    raise errors.translate(error, operation=f"{service} client", place=region) from error
-                client.meta.events.register("before-send", self._count)
+                client = self._boto3.client(service, region_name=region, config=self._config(service))
+                client.meta.events.register("before-sign", _sign)
                 self._clients[key] = client
             return self._clients[key]
 
-    def _count(self, event_name: str, **_: Any) -> None:
-        self.meter.count(event_name)
-
-    def _config(self, *, once: bool) -> Config:
+    def _config(self, service: str) -> Config:
+        """One attempt, for asking again is ours: botocore's retry quota belongs to the client, and one client serves
+        all accounts, so that a single throttled account would take it from the others.
+        """
         return Config(
             connect_timeout=self.limits.connect_timeout,
             read_timeout=self.limits.read_timeout,
-            max_pool_connections=32,
-            retries={"mode": "standard", "total_max_attempts": 1 if once else self.limits.attempts},
+            max_pool_connections=64,
+            retries={"mode": "standard", "total_max_attempts": 1},
+            # 500 queries are checked against the model one by one, which costs as much as sending them.
+            parameter_validation=service != "cloudwatch",
             user_agent_extra="imdsdash",
         )
 
-    def _session(self, target: Target) -> boto3.Session:
-        if not target.role_arn:
-            return self._ambient
-        if target not in self._sessions:
-            core = self._core()
-            # botocore has no public way to hand over self-renewing credentials; this is the one its users rely on.
-            core._credentials = DeferredRefreshableCredentials(  # type: ignore[attr-defined]  # noqa: SLF001
-                refresh_using=self._assume(target), method="sts-assume-role"
-            )
-            self._sessions[target] = boto3.Session(botocore_session=core)
-        return self._sessions[target]
-
-    def _assume(self, target: Target) -> Callable[[], dict[str, str]]:
-        """What botocore calls to get, and later renew, the role's credentials."""
-
-        def refresh() -> dict[str, str]:
-            client = self._client(Target(account_id=""), "sts", self.home_region)
-            asked: dict[str, Any] = {
-                "RoleArn": target.role_arn,
-                "RoleSessionName": session_name(target.session_name),
-                "DurationSeconds": SESSION_SECONDS,
-            }
-            if target.external_id:
-                asked["ExternalId"] = target.external_id
-            if target.source_identity:
-                asked["SourceIdentity"] = session_name(target.source_identity)
-            answer = call(lambda: client.assume_role(**asked), place=target.account_id, operation="AssumeRole")
-            given = answer["Credentials"]
-            return {
-                "access_key": given["AccessKeyId"],
-                "secret_key": given["SecretAccessKey"],
-                "token": given["SessionToken"],
-                "expiry_time": given["Expiration"].isoformat(),
-            }
-
-        return refresh
-
     def _core(self) -> botocore.session.Session:
-        """A botocore session that shares the read service models, and whose parsers read a number as a time at once.
+        """A botocore session with cut models and no credentials, whose parsers read a number as a time at once.
 
-        Reading the models is nearly the whole cost of a session, and there is one session per account. A
-        datapoint's timestamp arrives as epoch seconds, and botocore's own reading of it is nearly the whole cost
+        A datapoint's timestamp arrives as epoch seconds, and botocore's own reading of it is nearly the whole cost
         of a GetMetricData answer.
         """
         core = botocore.session.Session()
-        core.register_component("data_loader", self._loader)
+        core.register_component("data_loader", TrimmedLoader())
+        core.register_component("credential_provider", CredentialResolver(providers=[]))
         core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=timestamp)
         return core
 
 
+def _place(target: Target, region: str) -> str:
+    return f"{target.account_id}/{region}" if target.account_id else "the ambient account"
+
+
+def _sign(request: Any, **_: Any) -> None:
+    """The event `before-sign`: the credentials of the call at hand. Without any the client has none, and refuses."""
+    request.context.setdefault("signing", {})["request_credentials"] = _signs.get()
+
+
 def timestamp(value: Any) -> datetime:
-    """Epoch seconds the short way, everything else as botocore reads it. Always UTC."""
+    """Epoch seconds and ISO 8601 the short way, everything else as botocore reads it. Always UTC."""
     if isinstance(value, int | float):
         return datetime.fromtimestamp(value, UTC)
-    return parse_timestamp(value)
+    try:
+        read = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        read = parse_timestamp(value)
+    return read.astimezone(UTC) if read.tzinfo is not None else read.replace(tzinfo=UTC)
 
 
 def session_name(text: str) -> str:
     """A RoleSessionName or SourceIdentity: 2-64 letters, digits or any of `_+=,.@-` (STS API)."""
     return re.sub(r"[^\w+=,.@-]", "-", text, flags=re.ASCII)[:64].ljust(2, "-")
-
-
-def call(send: Callable[[], Any], *, place: str, operation: str = "") -> Any:
-    """Run one botocore call; whatever it raises leaves as an AwsError."""
-    name = operation or getattr(send, "__name__", "call").title().replace("_", "")
-    try:
-        return send()
-    except Exception as error:
-        raise errors.translate(error, operation=name, place=place) from error

@@ -1,6 +1,6 @@
 """What AWS said, as frozen values. `None` always means: AWS did not say."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -67,11 +67,32 @@ class DefaultsFact:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """One metric of one instance: hour (UTC, its start) -> Sum. Complete only if AWS said so on every page."""
+class Ask:
+    """One metric of one instance. `account_id`: whose it is, when a monitoring account is asked; else empty."""
 
     instance_id: str
     metric: str
-    points: Mapping[datetime, float]
+    account_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Hourly Sums of one metric of one instance from `start`, a UTC midnight, on; None where there is no datapoint.
+
+    Complete only if AWS said so on the last page that named it.
+    """
+
+    ask: Ask
+    start: datetime
+    hours: Sequence[int | None]
     complete: bool
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A scaling activity that launched or ended an instance."""
+
+    instance_id: str
+    asg_name: str
+    launched_at: datetime | None  # None: it tells of the end

@@ -1,8 +1,8 @@
 """The 24 UTC hours of a day as one short text, for storage. Pure.
 
 `"0,0,12,,…"`: 24 places, an empty place is an hour without a datapoint; it is not zero. A run of the same value is
-written once with its length, `"0*23,7"`, so a steady or quiet day is a few bytes. Readable in any SQL shell, the same on
-both databases, and about a sixth of what the list took as JSON.
+written once with its length, `"0*23,7"`, so a steady or quiet day is a few bytes. Readable in any SQL shell, and the
+same on both databases.
 """
 
 from itertools import groupby

@@ -17,6 +17,7 @@ RANK = {Status.IN_USE: 0, Status.UNKNOWN: 0, Status.SETTLING: 1, Status.READY: 2
 
 Hours = tuple[int | None, ...]  # 24 values, the UTC hours of one day
 NOTHING: Hours = (None,) * HOURS
+QUIET: Hours = (0,) * HOURS
 
 
 @dataclass(frozen=True, slots=True)

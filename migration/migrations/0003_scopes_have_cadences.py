@@ -64,6 +64,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='instance',
+            name='published_at',
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name='instance',
             name='watch_until',
             field=models.DateTimeField(blank=True, null=True),
         ),
@@ -71,6 +76,11 @@ class Migration(migrations.Migration):
             model_name='scope',
             name='clock_skew',
             field=models.FloatField(default=0.0),
+        ),
+        migrations.AddField(
+            model_name='scope',
+            name='going_until',
+            field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
             model_name='scope',

@@ -43,6 +43,7 @@ class Instance(models.Model):
     gone_at = models.DateTimeField(null=True, blank=True)
     usage_until = models.DateTimeField(null=True, blank=True)  # every query up to here was answered Complete
     watch_until = models.DateTimeField(null=True, blank=True)  # enforced lately: rejected calls are read each hour
+    published_at = models.DateTimeField(null=True, blank=True)  # last seen in ListMetrics while not in the inventory
     attributed_by = models.CharField(max_length=16, choices=Attribution, blank=True, default=Attribution.NONE)
     first_enforced_at = models.DateTimeField(null=True, blank=True)  # first time we saw required+applied
 

@@ -60,6 +60,7 @@ class Scope(Leased):
     gap_message = models.TextField(blank=True, default="")  # AWS's own words
     # Half-open: usage is known for hours before this UTC instant, where every query answered Complete.
     usage_until = models.DateTimeField(null=True, blank=True)
+    going_until = models.DateTimeField(null=True, blank=True)  # an unfinished reading asks up to here until it is done
     inventory_at = models.DateTimeField(null=True, blank=True)  # last complete inventory
     usage_at = models.DateTimeField(null=True, blank=True)  # last time every question about usage was answered whole
     complete_at = models.DateTimeField(null=True, blank=True)  # last pass with no gap at all

@@ -1,62 +1,201 @@
-"""What CloudWatch shall be asked about a scope: which metric of which instance, from when."""
+"""What CloudWatch shall be asked about a scope: which metric of which instance, for which hours, in which batches.
 
-from collections.abc import Mapping
+GetMetricData is billed by the metric asked for (domain.md 6), so what need not be asked is not:
+
+- an instance that runs and allows IMDSv1: `MetadataNoToken`, once a day;
+- one that was enforced in the last days: `MetadataNoTokenRejected`, each hour;
+- one that is gone and published until lately: its last hours, once;
+- enforced, stopped, managed and IMDS-off ones: nothing, but for the first look and the hours before a stop.
+
+Rows are read in chunks by primary key, so a scope of any size takes the same memory.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from django.conf import settings
+from django.db.models import F, Min, Q, QuerySet
 
+from migration.domain.facts import Ask
+from migration.domain.metrics import REJECTED, V1, queries_per_call
 from migration.models import Instance, Scope
 
-# Neither a stopped instance nor one whose endpoint is off can serve a call; a managed one is not ours to change.
-MEASURABLE = ("running", "stopping")
-CATCH_UP = timedelta(days=7)  # further behind than the rest of the scope: asked from the beginning, in its own batch
+CHUNK = 2000
+CATCH_UP = timedelta(days=7)  # further behind: asked from the beginning, in a batch of its own
+PUBLISHED = timedelta(days=15)  # ListMetrics names what published within two weeks
+SLICE = timedelta(days=63)  # of older history, in one pass
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One metric ("v1" or "rejected") of some instances (id -> primary key), from `start` on."""
+class Batch:
+    """One GetMetricData: the metrics, the hours [start, end), and the primary key of each instance id."""
 
-    metric: str
     start: datetime
+    end: datetime
+    asks: list[Ask]
     pks: Mapping[str, int]
+    knows: bool  # answered whole, its instances are known up to `end`
 
 
-def questions(scope: Scope, *, until: datetime) -> list[Question]:
-    """The questions of one pass, at most four: each metric for those measured before, and for those never measured.
+def usage(scope: Scope, *, until: datetime, again: bool = True) -> Iterator[Batch]:
+    """The daily reading: those measured before, those never measured, those that are gone.
 
-    The two metrics exclude each other (`optional` counts MetadataNoToken, `required` MetadataNoTokenRejected), so
-    an instance is asked for the one of its present setting. Both are asked on the first look and around a change.
+    `again`: also those that are known up to `until` already; not where a reading that broke off goes on.
     """
-    beginning = _midnight(until - timedelta(days=settings.IMDSDASH_BACKFILL_DAYS))
-    overlap = timedelta(days=settings.IMDSDASH_OVERLAP_DAYS)
-    rows = (
-        Instance.objects.filter(account_id=scope.account_id, region=scope.region, gone_at__isnull=True)
-        .filter(instance_state__in=MEASURABLE, operator_managed=False, http_tokens__isnull=False)
-        .exclude(http_endpoint="disabled")
-        .order_by("instance_id")
-        .values_list("pk", "instance_id", "http_tokens", "usage_until", "first_enforced_at")
+    yield from known(scope, until=until, again=again)
+    yield from _batches(_first(scope, until), _first_metrics, start=beginning(until), end=until)
+    start = beginning(until) if scope.usage_at is None else _midnight(until - PUBLISHED)
+    yield from _batches(_gone(scope, until), _v1, start=start, end=until)
+
+
+def known(scope: Scope, *, until: datetime, again: bool) -> Iterator[Batch]:
+    """Of those measured before: from three days (a setting) before what is known, for points that came late."""
+    rows = _measured(scope, until, again=again)
+    oldest = rows.aggregate(oldest=Min("usage_until"))["oldest"]
+    if oldest is not None:
+        start = _midnight(oldest - timedelta(days=settings.IMDSDASH_OVERLAP_DAYS))
+        yield from _batches(rows, _daily_metrics, start=start, end=until)
+
+
+def watch(scope: Scope, *, until: datetime) -> Iterator[Batch]:
+    """The hourly reading: rejected calls of those enforced in the last days."""
+    rows = _here(scope).filter(watch_until__gt=until, http_tokens="required", usage_until__lt=until)
+    oldest = rows.aggregate(oldest=Min("usage_until"))["oldest"]
+    if oldest is not None:
+        start = _midnight(max(oldest, until - CATCH_UP) - timedelta(hours=3))
+        yield from _batches(rows, _rejected, start=start, end=until)
+
+
+def history(scope: Scope, *, until: datetime) -> Iterator[Batch]:
+    """One slice of the days before what was asked so far, as far back as is wanted (`IMDSDASH_HISTORY_DAYS`).
+
+    CloudWatch keeps hours for 455 days (CloudWatch API, GetMetricData). Nothing when there is no more to ask.
+    """
+    span = history_slice(scope, until=until)
+    if span is None:
+        return
+    start, end = span
+    rows = _here(scope).exclude(first_launched_at__gte=end).filter(usage_until__isnull=False)
+    yield from _batches(rows, _v1, start=start, end=end, knows=False)
+
+
+def history_slice(scope: Scope, *, until: datetime) -> tuple[datetime, datetime] | None:
+    """The slice that `history` asks for next: two UTC midnights."""
+    if scope.history_from is None:
+        return None
+    wanted = until.astimezone(UTC).date() - timedelta(days=settings.IMDSDASH_HISTORY_DAYS)
+    if scope.history_from <= wanted:
+        return None
+    end = _at_midnight(scope.history_from)
+    return max(end - SLICE, _at_midnight(wanted)), end
+
+
+def beginning(until: datetime) -> datetime:
+    """The first hour asked about at the first look."""
+    return _midnight(until - timedelta(days=settings.IMDSDASH_BACKFILL_DAYS))
+
+
+def owes_a_first_look(scope: Scope, *, until: datetime) -> int:
+    """How many instances of the scope were never measured and can be."""
+    return _first(scope, until).count()
+
+
+def _here(scope: Scope) -> QuerySet[Instance]:
+    """Those that can have called IMDS: listed, ours, their endpoint on, their tokens told."""
+    return Instance.objects.filter(
+        account_id=scope.account_id,
+        region=scope.region,
+        gone_at__isnull=True,
+        operator_managed=False,
+        http_tokens__isnull=False,
+    ).exclude(http_endpoint="disabled")
+
+
+def _running() -> Q:
+    """It runs, or ran after it was last asked about."""
+    return Q(instance_state__in=("running", "stopping")) | Q(instance_state="stopped", stopped_at__gt=F("usage_until"))
+
+
+def _measured(scope: Scope, until: datetime, *, again: bool) -> QuerySet[Instance]:
+    owing = Q(http_tokens="optional") | Q(watch_until__gt=until)
+    rows = _here(scope).filter(_running(), owing, usage_until__gte=until - CATCH_UP)
+    return rows if again else rows.filter(usage_until__lt=until)
+
+
+def _first(scope: Scope, until: datetime) -> QuerySet[Instance]:
+    behind = Q(usage_until__isnull=True) | Q(usage_until__lt=until - CATCH_UP, http_tokens="optional")
+    return _here(scope).filter(behind, _running())
+
+
+def _gone(scope: Scope, until: datetime) -> QuerySet[Instance]:
+    """Those that published and were not asked about since; one that never could call v1 is not among them."""
+    published = Q(published_at__isnull=False) | Q(usage_until__isnull=False, http_tokens="optional")
+    behind = Q(usage_until__isnull=True) | (Q(usage_until__lt=F("gone_at")) & Q(usage_until__lt=until))
+    return Instance.objects.filter(
+        published,
+        behind,
+        account_id=scope.account_id,
+        region=scope.region,
+        gone_at__gt=until - PUBLISHED,
+        operator_managed=False,
     )
-    asked: dict[tuple[str, bool], dict[str, int]] = {}
-    oldest: dict[str, datetime] = {}
-    for pk, instance_id, tokens, known_until, enforced_at in rows:
-        first = known_until is None or known_until < until - CATCH_UP
-        changed = enforced_at is not None and enforced_at > until - overlap * 2
-        for metric in _metrics(tokens, first=first, changed=changed):
-            asked.setdefault((metric, first), {})[instance_id] = pk
-            if known_until is not None and not first:
-                oldest[metric] = min(oldest.get(metric, known_until), known_until)
-    return [
-        Question(metric, beginning if first else _midnight(oldest[metric] - overlap), pks)
-        for (metric, first), pks in sorted(asked.items())
-    ]
 
 
-def _metrics(tokens: str | None, *, first: bool, changed: bool) -> list[str]:
-    if tokens == "optional":
-        return ["v1"]
-    return ["v1", "rejected"] if first or changed else ["rejected"]
+def _v1(_tokens: str | None) -> tuple[str, ...]:
+    return (V1,)
+
+
+def _rejected(_tokens: str | None) -> tuple[str, ...]:
+    return (REJECTED,)
+
+
+def _first_metrics(tokens: str | None) -> tuple[str, ...]:
+    """The two metrics exclude each other, but nothing tells since when an instance is `required`."""
+    return (V1,) if tokens == "optional" else (V1, REJECTED)
+
+
+_daily_metrics = _first_metrics  # around a change the hours before it are one metric's and those after it the other's
+
+
+def _batches(
+    rows: QuerySet[Instance],
+    metrics: Callable[[str | None], tuple[str, ...]],
+    *,
+    start: datetime,
+    end: datetime,
+    knows: bool = True,
+) -> Iterator[Batch]:
+    """All metrics of an instance are in one batch, so that its answer is whole or is not."""
+    if start >= end:
+        return
+    most = queries_per_call(start, end)
+    asks: list[Ask] = []
+    pks: dict[str, int] = {}
+    for pk, instance_id, tokens in _by_key(rows):
+        mine = [Ask(instance_id, metric) for metric in metrics(tokens)]
+        if asks and len(asks) + len(mine) > most:
+            yield Batch(start, end, asks, pks, knows)
+            asks, pks = [], {}
+        asks += mine
+        pks[instance_id] = pk
+    if asks:
+        yield Batch(start, end, asks, pks, knows)
+
+
+def _by_key(rows: QuerySet[Instance]) -> Iterator[tuple[int, str, str | None]]:
+    last = 0
+    while True:
+        chunk = list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", "instance_id", "http_tokens")[:CHUNK])
+        if not chunk:
+            return
+        yield from chunk
+        last = chunk[-1][0]
 
 
 def _midnight(moment: datetime) -> datetime:
-    return datetime.combine(moment.astimezone(UTC).date(), time(0), UTC)
+    return _at_midnight(moment.astimezone(UTC).date())
+
+
+def _at_midnight(day: date) -> datetime:
+    return datetime.combine(day, time(0), UTC)

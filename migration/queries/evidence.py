@@ -1,13 +1,14 @@
 """What is stored about usage, as the values the rules judge."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from django.db.models import Count, Max, Q, Sum, Value
 from django.db.models.functions import Coalesce, TruncDate
 
-from migration.domain.readiness import HOURS, NOTHING, Hours, Subject, Window
+from migration.domain.hours import unpack
+from migration.domain.readiness import HOURS, NOTHING, QUIET, Hours, Subject, Window
 from migration.models import Instance, InstanceDay, Waiver
 from migration.queries.planning import options_of
 
@@ -15,20 +16,22 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # for an instance whose first launc
 SLACK = timedelta(days=3)  # an instance behind the rest of its scope has its window a little earlier
 
 
-def _unpack(hours: list[int | None] | None, measured: int, calls: int | None) -> Hours:
+def _unpack(hours: str | None, measured: int, calls: int | None) -> Hours:
     """The 24 hours of a stored day. A quiet, wholly measured day is stored without them."""
-    if hours is not None:
-        return tuple(hours)
     if measured == HOURS and calls == 0:
-        return (0,) * HOURS
+        return QUIET
+    if hours is not None:
+        return unpack(hours)
     return NOTHING  # an old day keeps only its sum: which of its hours are known is no longer known
 
 
 def v1_hours(row: InstanceDay) -> Hours:
+    """MetadataNoToken of a stored day, hour by hour."""
     return _unpack(row.v1_hours, row.measured_hours, row.v1_calls)
 
 
 def rejected_hours(row: InstanceDay) -> Hours:
+    """MetadataNoTokenRejected of a stored day, hour by hour."""
     return _unpack(row.rejected_hours, row.rejected_measured_hours, row.rejected_calls)
 
 
@@ -39,10 +42,24 @@ def v1_days(pks: Iterable[int], window: Window) -> dict[int, dict[date, Hours]]:
     found: dict[int, dict[date, Hours]] = {}
     rows = InstanceDay.objects.filter(
         instance_id__in=list(pks), day__gte=window.dates[0] - SLACK, measured_hours__gt=0
-    ).only("instance_id", "day", "v1_hours", "measured_hours", "v1_calls")
-    for row in rows.iterator(chunk_size=2000):
-        found.setdefault(row.instance_id, {})[row.day] = v1_hours(row)
+    ).values_list("instance_id", "day", "v1_hours", "measured_hours", "v1_calls")
+    for instance, day, hours, measured, calls in rows.iterator(chunk_size=5000):
+        found.setdefault(instance, {})[day] = _unpack(hours, measured, calls)
     return found
+
+
+def known_days(pks: Iterable[int], days: Sequence[date], *, is_v1: bool) -> dict[tuple[int, date], tuple[Hours, int]]:
+    """What is stored of one metric in those days: the hours, as far as they are kept, and how many were measured."""
+    names = ("v1_hours", "measured_hours", "v1_calls")
+    if not is_v1:
+        names = ("rejected_hours", "rejected_measured_hours", "rejected_calls")
+    rows = InstanceDay.objects.filter(instance_id__in=list(pks), day__gte=min(days), day__lte=max(days))
+    return {
+        (instance, day): (_unpack(hours, measured, calls), measured)
+        for instance, day, hours, measured, calls in rows.values_list("instance_id", "day", *names).iterator(
+            chunk_size=5000
+        )
+    }
 
 
 def subject(row: Instance, days: dict[date, Hours], waived: date | None) -> Subject:

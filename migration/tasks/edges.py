@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from migration.aws.pace import Pace
 from migration.aws.sessions import Edge, Limits, Target
 from migration.models import Account
 
@@ -18,9 +19,14 @@ def limits() -> Limits:
     )
 
 
+def pace() -> Pace:
+    """How fast each account, Region and API is asked: the share of AWS's limits that is ours."""
+    return Pace(share=settings.IMDSDASH_API_SHARE)
+
+
 @cache
 def _edge(purpose: str, pid: int) -> Edge:  # noqa: ARG001 -- the key: one per purpose, and none across a fork
-    return Edge(limits=limits())
+    return Edge(limits=limits(), pace=pace())
 
 
 def reader() -> Edge:
@@ -31,9 +37,12 @@ def writer() -> Edge:
     return _edge("write", os.getpid())
 
 
-def reader_target(account: Account) -> Target:
-    """The account's reader role, or the ambient credentials when the account names no role."""
-    return _target(account, account.reader_role_arn, "imdsdash-collect")
+def reader_target(account: Account, *, run: str = "") -> Target:
+    """The account's reader role, or the ambient credentials when the account names no role.
+
+    `run`: the sweep; the account's own CloudTrail shows it as the session's name and as its SourceIdentity.
+    """
+    return _target(account, account.reader_role_arn, run or "imdsdash-collect")
 
 
 def enforcer_target(account: Account, *, run_id: int, approved_by: str) -> Target:
@@ -44,7 +53,7 @@ def enforcer_target(account: Account, *, run_id: int, approved_by: str) -> Targe
 def _target(account: Account, role_arn: str, session_name: str) -> Target:
     if not role_arn:
         return Target(account_id=account.account_id)
-    return Target(account.account_id, role_arn, account.external_id, session_name)
+    return Target(account.account_id, role_arn, account.external_id, session_name, source_identity=session_name)
 
 
 def me() -> str:

@@ -146,7 +146,7 @@ def _write(claim: Claim, target: Target) -> None:
     as a write or eat up its lease.
     """
     try:
-        edges.writer().client(target, "ec2", claim.region, once=True)
+        edges.writer().enter(target)
     except errors.AwsError as error:
         _no_read(claim, error, timezone.now())
         return

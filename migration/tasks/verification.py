@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from migration.actions import collection, enforcement
+from migration.actions import enforcement, judging
 from migration.actions.enforcement import Claim
 from migration.aws import ec2, errors
 from migration.domain import live
@@ -79,5 +79,5 @@ def _verify(claim: Claim, fresh: dict[str, InstanceFact]) -> int:
     done = settle(claim=claim, after=after, reason=reason, now=now)
     if done:
         instance_pk = Change.objects.values_list("instance_id", flat=True).get(pk=claim.change_id)
-        collection.refresh_instance(change_instance_id=instance_pk, fact=fact, now=now)
+        judging.refresh_instance(change_instance_id=instance_pk, fact=fact, now=now)
     return int(done)

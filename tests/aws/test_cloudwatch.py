@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from migration.aws import cloudwatch
-from migration.aws.cloudwatch import REJECTED, V1, Ask
 from migration.aws.sessions import Edge, Limits, Target
+from migration.domain.facts import Ask
+from migration.domain.metrics import REJECTED, V1
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 END = START + timedelta(days=1)
@@ -14,13 +15,13 @@ HOURS = [START + timedelta(hours=hour) for hour in range(24)]
 
 
 class Canned:
-    """A CloudWatch client that answers from a list and remembers what it was asked."""
+    """CloudWatch's answers from a list; it remembers what it was asked."""
 
     def __init__(self, *answers: dict) -> None:
         self.answers = list(answers)
         self.asked: list[dict] = []
 
-    def get_metric_data(self, **asked) -> dict:
+    def ask(self, _target, _service, _region, _operation, **asked) -> dict:
         self.asked.append(asked)
         return self.answers.pop(0)
 
@@ -30,14 +31,18 @@ def ask(monkeypatch):
     """Run `hourly` against canned answers; gives the series and what was asked."""
 
     def run(asks: list[Ask], *answers: dict):
-        client = Canned(*answers)
-        monkeypatch.setattr(Edge, "client", lambda *_, **__: client)
+        canned = Canned(*answers)
         edge = Edge(limits=Limits())
-        target = Target("111122223333")
-        batches = list(cloudwatch.hourly(edge, target, "us-east-1", asks=asks, start=START, end=END))
-        return [series for batch in batches for series in batch], client.asked
+        monkeypatch.setattr(edge, "ask", canned.ask)
+        series = cloudwatch.hourly(edge, Target("111122223333"), "us-east-1", asks=asks, start=START, end=END)
+        return series, canned.asked
 
     return run
+
+
+def known(series) -> dict[int, int]:
+    """The hours that have a datapoint, by their place."""
+    return {place: value for place, value in enumerate(series.hours) if value is not None}
 
 
 def result(name: str, hours: range, status: str = "Complete", value: float = 1.0) -> dict:
@@ -59,7 +64,7 @@ def test_parts_of_an_id_that_is_split_over_pages_are_merged(ask):
         {"MetricDataResults": [result("m0", range(10, 24))]},
     )
 
-    assert len(series[0].points) == 24
+    assert len(known(series[0])) == 24
     assert series[0].complete
     assert [call.get("NextToken") for call in asked] == [None, "t"]
 
@@ -78,7 +83,7 @@ def test_partial_data_after_the_last_page_is_asked_again_alone(ask):
     )
 
     assert [one.complete for one in series] == [True, True]
-    assert [len(one.points) for one in series] == [24, 24]
+    assert [len(known(one)) for one in series] == [24, 24]
     assert [len(call["MetricDataQueries"]) for call in asked] == [2, 1]
 
 
@@ -98,29 +103,75 @@ def test_forbidden_is_incomplete_and_not_asked_again(ask):
     assert len(asked) == 1
 
 
-def test_an_id_that_never_comes_back_is_incomplete(ask):
-    series, _ = ask(ONE, {"MetricDataResults": []})
+def test_an_internal_error_is_a_gap_and_not_asked_again(ask):
+    series, asked = ask(ONE, {"MetricDataResults": [result("m0", range(2), "InternalError")]})
 
-    assert (series[0].complete, dict(series[0].points)) == (False, {})
+    assert (series[0].complete, series[0].message, len(asked)) == (False, "InternalError", 1)
+
+
+def test_an_id_that_does_not_come_back_is_asked_for_again(ask):
+    series, asked = ask(ONE, {"MetricDataResults": []}, {"MetricDataResults": [result("m0", range(24))]})
+
+    assert (series[0].complete, len(asked)) == (True, 2)
+
+
+def test_an_id_that_never_comes_back_is_incomplete(ask):
+    series, asked = ask(ONE, *[{"MetricDataResults": []}] * 3)
+
+    assert (series[0].complete, series[0].message, known(series[0])) == (False, "Missing", {})
+    assert len(asked) == 1 + cloudwatch.RETRIES
+
+
+def test_what_the_first_answer_had_stays_where_the_second_has_nothing(ask):
+    series, _ = ask(
+        ONE,
+        {"MetricDataResults": [result("m0", range(3), "PartialData")]},
+        {"MetricDataResults": [result("m0", range(2, 24), value=5.0)]},
+    )
+
+    assert series[0].hours == [1, 1, *[5] * 22]
+
+
+def test_a_result_nobody_asked_for_is_left_aside(ask):
+    series, _ = ask(ONE, {"MetricDataResults": [result("m7", range(24)), result("m0", range(24))]})
+
+    assert [one.complete for one in series] == [True]
+
+
+def test_a_point_outside_the_window_is_left_aside(ask):
+    told = result("m0", range(24))
+    told["Timestamps"] = [*told["Timestamps"][:-1], END]
+
+    series, _ = ask(ONE, {"MetricDataResults": [told]})
+
+    assert series[0].hours[-1] is None
+
+
+def test_the_call_says_how_many_datapoints_its_answer_may_hold(ask):
+    _, asked = ask(
+        [Ask("i-1", V1), Ask("i-2", V1)], {"MetricDataResults": [result("m0", range(1)), result("m1", range(1))]}
+    )
+
+    assert asked[0]["points"] == 48
+
+
+def test_a_monitoring_account_is_told_whose_metric_it_is(ask):
+    _, asked = ask([Ask("i-1", V1, "444455556666")], {"MetricDataResults": [result("m0", range(24))]})
+
+    assert asked[0]["MetricDataQueries"][0]["AccountId"] == "444455556666"
 
 
 def test_a_zero_is_a_point_and_a_missing_hour_is_none(ask):
     series, _ = ask(ONE, {"MetricDataResults": [result("m0", range(2), value=0.0)]})
 
-    assert dict(series[0].points) == {HOURS[0]: 0.0, HOURS[1]: 0.0}
+    assert series[0].hours == [0, 0, *[None] * 22]
 
 
-def test_a_call_takes_500_queries_with_valid_ids_and_no_unit(ask):
-    asks = [Ask(f"i-{number:017x}", REJECTED) for number in range(501)]
-    answers = [
-        {"MetricDataResults": [result(f"m{number}", range(1)) for number in range(500)]},
-        {"MetricDataResults": [result("m0", range(1))]},
-    ]
+def test_queries_have_valid_ids_and_no_unit(ask):
+    asks = [Ask(f"i-{number:017x}", REJECTED) for number in range(500)]
 
-    series, asked = ask(asks, *answers)
+    _, asked = ask(asks, {"MetricDataResults": [result(f"m{number}", range(1)) for number in range(500)]})
 
-    assert [len(call["MetricDataQueries"]) for call in asked] == [500, 1]
-    assert len(series) == 501
     query = asked[0]["MetricDataQueries"][7]
     assert query["Id"] == "m7"
     assert query["MetricStat"] == {

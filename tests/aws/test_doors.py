@@ -34,11 +34,9 @@ def test_no_reader_module_calls_anything_that_writes():
         assert not [name for name in called if name.startswith(WRITES)], path.name
 
 
-def test_a_write_is_never_sent_twice_by_the_client_itself():
-    edge = Edge(limits=Limits(attempts=8))
-
-    assert edge._config(once=True).retries == {"mode": "standard", "total_max_attempts": 1}
-    assert edge._config(once=False).retries == {"mode": "standard", "total_max_attempts": 8}
+def test_no_client_asks_again_by_itself():
+    """Asking again is `Edge.ask`'s, which never does it with a write."""
+    assert Edge(limits=Limits(attempts=8))._config("ec2").retries == {"mode": "standard", "total_max_attempts": 1}
 
 
 @pytest.mark.parametrize(

@@ -35,5 +35,5 @@ def test_a_damaged_text_is_refused(text):
 
 @pytest.mark.parametrize("day", [[0] * 23, [0] * 25, [-1] + [0] * 23])
 def test_what_is_not_a_day_is_not_packed(day):
-    with pytest.raises(ValueError, match="hours|count"):
+    with pytest.raises(ValueError, match=r"hours|count"):
         hours.pack(day)

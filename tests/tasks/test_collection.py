@@ -6,10 +6,14 @@ import pytest
 from django.utils import timezone
 
 from migration.actions import collection as rows
+from migration.actions import inventory, judging
+from migration.aws import ec2
 from migration.aws.errors import AwsError
 from migration.enums import Outcome, RoleState, Status
 from migration.models import Account, Instance, InstanceDay, RegionDefaults, Scope, ScopeDay
+from migration.queries import evidence
 from migration.tasks import collection, edges
+from migration.tasks.scope import asked_until
 from tests import fleets
 from tests.tasks.story import collect_all, enter, member, status_of
 
@@ -242,7 +246,7 @@ def test_an_hour_without_a_datapoint_stays_none_in_the_row(aws):
     collect_all()
 
     short = InstanceDay.objects.filter(measured_hours__lt=24, measured_hours__gt=0, v1_hours__isnull=False)
-    assert any(None in row.v1_hours for row in short)
+    assert any(None in evidence.v1_hours(row) for row in short)
     assert all(row.v1_calls == 0 for row in short)
 
 
@@ -374,7 +378,8 @@ def test_a_pass_that_lost_its_lease_speaks_no_more_for_the_scope(aws):
     assert claim is not None
     Scope.objects.update(fence=claim.fence + 1)
 
-    assert rows.finish_scope(claim=claim, ending=rows.Ending(Outcome.COMPLETE), now=timezone.now()) is False
+    with pytest.raises(rows.LeaseLost):
+        rows.finish_scope(claim=claim, ending=rows.Ending(Outcome.COMPLETE), now=timezone.now())
     assert Scope.objects.get().outcome == Outcome.NEVER
 
 
@@ -394,7 +399,7 @@ def test_two_beats_make_one_tick():
     ],
 )
 def test_the_window_ends_at_a_whole_hour_whose_datapoints_had_time_to_arrive(now, until):
-    assert collection.asked_until(now) == until
+    assert asked_until(now) == until
 
 
 def test_the_window_asked_for_is_half_open_and_begins_at_a_utc_midnight(aws):
@@ -418,12 +423,12 @@ def test_a_known_instance_keeps_its_verdict_while_a_pass_is_under_way(aws):
     scope = Scope.objects.get()
     claim = rows.claim_scope(scope=scope, owner="me", now=timezone.now())
     assert claim is not None
-    facts = next(collection.ec2.instance_pages(edge, edges.reader_target(scope.account), "us-east-1"))
+    facts = next(ec2.instance_pages(edge, edges.reader_target(scope.account), "us-east-1"))
 
-    rows.store_page(claim=claim, facts=facts, seen_at=timezone.now(), now=timezone.now())
+    inventory.store_page(claim=claim, facts=facts, seen_at=timezone.now())
 
     assert status_of("web") == Status.READY
-    rows.judge_scope(claim=claim, until=None, now=timezone.now())
+    judging.judge_scope(claim=claim, until=None, now=timezone.now())
     assert Instance.objects.get().status_since == since
 
 

@@ -6,9 +6,16 @@ import pytest
 from django.utils import timezone
 
 from migration.actions import collection as rows
+from migration.actions import inventory, judging, usage
+from migration.aws import ec2
+from migration.domain.facts import Ask, Series
+from migration.domain.hours import pack
+from migration.domain.metrics import V1
 from migration.enums import Outcome, Status
 from migration.models import Instance, InstanceDay, Scope, ScopeDay
+from migration.queries import asking
 from migration.tasks import collection, edges
+from migration.tasks import scope as scope_pass
 from tests import fleets
 from tests.tasks.story import collect_all, enter, status_of
 
@@ -22,16 +29,18 @@ def test_a_pass_that_was_overtaken_writes_nothing_more(aws):
     scope = collection.open_account(edge, collection.ambient_account(edge), now=timezone.now())[0]
     slow = rows.claim_scope(scope=scope, owner="slow", now=timezone.now())
     assert slow is not None
-    facts = next(collection.ec2.instance_pages(edge, edges.reader_target(scope.account), "us-east-1"))
+    facts = next(ec2.instance_pages(edge, edges.reader_target(scope.account), "us-east-1"))
     earlier = timezone.now() - timedelta(hours=1)
     Scope.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     assert collection.collect_scope(edge, Scope.objects.get()) is not None
     before = list(Instance.objects.order_by("pk").values())
 
     for write in (
-        lambda: rows.store_page(claim=slow, facts=facts, seen_at=earlier, now=timezone.now()),
-        lambda: rows.mark_gone(claim=slow, seen_at=timezone.now(), now=timezone.now()),
-        lambda: rows.hold(claim=slow, now=timezone.now()),
+        lambda: inventory.store_page(claim=slow, facts=facts, seen_at=earlier),
+        lambda: inventory.mark_gone(claim=slow, seen_at=timezone.now()),
+        lambda: inventory.remember_published(claim=slow, ids=["i-1"], seen_at=timezone.now()),
+        lambda: judging.judge_scope(claim=slow, until=None, now=timezone.now()),
+        lambda: rows.hold(claim=slow),
     ):
         with pytest.raises(rows.LeaseLost):
             write()
@@ -43,14 +52,14 @@ def test_a_whole_pass_that_lost_its_lease_leaves_no_verdict_and_no_rollup(aws, m
     aws(fleets.alone({"name": "web", **fleets.QUIET}))
     edge = edges.reader()
     scope = collection.open_account(edge, collection.ambient_account(edge), now=timezone.now())[0]
-    real = collection._Pass._usage
+    real = scope_pass.Pass._usage
 
-    def overtaken(self, questions, until):
-        answered = real(self, questions, until)
+    def overtaken(self):
+        answered = real(self)
         Scope.objects.update(fence=99)
         return answered
 
-    monkeypatch.setattr(collection._Pass, "_usage", overtaken)
+    monkeypatch.setattr(scope_pass.Pass, "_usage", overtaken)
 
     assert collection.collect_scope(edge, scope) is None
     assert not ScopeDay.objects.exists()
@@ -61,7 +70,7 @@ def test_a_pass_that_breaks_off_gives_its_scope_back(aws, monkeypatch):
     aws(fleets.alone({"name": "web", **fleets.QUIET}))
     edge = edges.reader()
     scope = collection.open_account(edge, collection.ambient_account(edge), now=timezone.now())[0]
-    monkeypatch.setattr(collection._Pass, "_defaults", lambda _: 1 / 0)
+    monkeypatch.setattr(scope_pass.Pass, "_defaults", lambda _: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         collection.collect_scope(edge, scope)
@@ -87,12 +96,12 @@ def test_calls_that_are_stored_count_even_when_the_pass_that_brought_them_failed
     Instance.objects.update(usage_until=yesterday.replace(hour=0, minute=0, second=0, microsecond=0))
     InstanceDay.objects.filter(instance=row, day=timezone.now().date()).delete()
     InstanceDay.objects.create(
-        instance=row, day=timezone.now().date(), v1_calls=77, measured_hours=1, v1_hours=[77, *[None] * 23]
+        instance=row, day=timezone.now().date(), v1_calls=77, measured_hours=1, v1_hours=pack([77, *[None] * 23])
     )
     claim = rows.claim_scope(scope=Scope.objects.get(), owner="me", now=timezone.now())
     assert claim is not None
 
-    rows.judge_scope(claim=claim, until=None, now=timezone.now())
+    judging.judge_scope(claim=claim, until=None, now=timezone.now())
 
     assert status_of("web") == Status.IN_USE
 
@@ -106,16 +115,14 @@ def test_a_sum_of_a_whole_day_is_not_replaced_by_a_part_of_it(aws):
     at = datetime.combine(old, datetime.min.time(), UTC)
     claim = rows.claim_scope(scope=Scope.objects.get(), owner="me", now=timezone.now())
     assert claim is not None
-    part = rows.Series(instance_id="i-1", metric="MetadataNoToken", points={at: 2.0}, complete=False)
+    part = Series(ask=Ask("i-1", V1), start=at, hours=[2, *[None] * 23], complete=False)
 
-    rows.store_usage(
+    usage.store(
         claim=claim,
         pks={"i-1": before["instance_id"]},
         series=[part],
-        metric="v1",
         keep_hours_from=timezone.now().date(),
-        known_until={},
-        now=timezone.now(),
+        known_until=None,
     )
 
     assert InstanceDay.objects.filter(day=old).values().get() == before
@@ -145,7 +152,7 @@ def test_denied_defaults_are_a_gap_and_leave_the_days_of_usage_complete(aws):
 
 def test_a_pass_that_broke_off_goes_on_from_the_batches_it_has(aws, monkeypatch):
     sandbox = aws(fleets.alone({"count": 4, **fleets.QUIET}))
-    monkeypatch.setattr(collection.cloudwatch, "QUERIES_PER_CALL", 2)
+    monkeypatch.setattr(asking, "queries_per_call", lambda *_: 2)
     sandbox.set_faults([{"kind": "access_denied", "operation": "GetMetricData", "after": 1}])
     collect_all()
     assert Instance.objects.exclude(usage_until=None).count() == 2

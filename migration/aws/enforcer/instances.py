@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from migration.aws.sessions import Edge, Target, call
+from migration.aws.sessions import Edge, Target
 
 ALLOWED = frozenset({"HttpTokens", "HttpPutResponseHopLimit"})
 
@@ -15,10 +15,7 @@ def modify_metadata_options(edge: Edge, target: Target, region: str, instance_id
     """
     if not send or not set(send) <= ALLOWED:
         raise ValueError(f"only {sorted(ALLOWED)} may be sent, not {sorted(send)}")
-    client = edge.client(target, "ec2", region, once=True)
-    answer = call(
-        lambda: client.modify_instance_metadata_options(InstanceId=instance_id, **send),
-        place=f"{target.account_id}/{region}",
-        operation="ModifyInstanceMetadataOptions",
+    answer = edge.ask(
+        target, "ec2", region, "modify_instance_metadata_options", once=True, InstanceId=instance_id, **send
     )
     return str(answer.get("ResponseMetadata", {}).get("RequestId", ""))

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -16,15 +17,18 @@ from django.db import connections
 from django.utils import timezone
 from tqdm import tqdm
 
+from migration.actions import collection as rows
 from migration.aws.errors import AwsError
 from migration.aws.sessions import Edge
 from migration.enums import Outcome
 from migration.management.house import HouseCommand
 from migration.models import Account, CollectionRun, Scope
+from migration.queries import sweeps as runs
 from migration.tasks import collection, edges
-from migration.tasks.collection import Passed
+from migration.tasks.scope import Passed, asked_until
 
 PARTIAL = 3
+RESUMED_FOR = timedelta(hours=12)  # a pass broken off longer ago is not gone on with: too much has changed since
 
 
 class Command(HouseCommand):
@@ -33,17 +37,18 @@ class Command(HouseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--account", default="", metavar="ID", help="one account, by its 12 digits")
         parser.add_argument("--region", default="", metavar="NAME", help="one Region, for example eu-west-1")
+        parser.add_argument("--afresh", action="store_true", help="do not go on with a pass that was broken off")
         parser.add_argument("--json", action="store_true", help="print the result as one JSON object on the last line")
 
     def handle(self, **options: Any) -> None:
         started = time.monotonic()
-        edge = Edge(limits=edges.limits())
+        edge = Edge(limits=edges.limits(), pace=edges.pace())
         chosen = accounts(edge, options["account"])
-        run = CollectionRun.objects.create(started_at=timezone.now(), trigger="command")
-        passed, failed = self._sweep(edge, chosen, options["region"])
+        run = self._begin(options)
+        self.again = run.owner == edges.me()
+        passed, failed = self._sweep(edge, chosen, options["region"], run)
         told = summary(passed, failed, edge, seconds=time.monotonic() - started)
-        run.result, run.finished_at = told, timezone.now()
-        run.save(update_fields=["result", "finished_at"])
+        rows.end_run(run=run, result=told, now=timezone.now())
         self._say(passed, failed, told, as_json=options["json"])
         if not any(one.outcome is Outcome.COMPLETE for one in passed):
             if not any(one.instances for one in passed):
@@ -52,18 +57,31 @@ class Command(HouseCommand):
         if failed or any(one.outcome is not Outcome.COMPLETE for one in passed):
             sys.exit(PARTIAL)
 
+    def _begin(self, options: dict[str, Any]) -> CollectionRun:
+        """A new pass, or the same one that a process of this host left off when it was killed."""
+        now, asked = timezone.now(), {"account": options["account"], "region": options["region"]}
+        broken = None if options["afresh"] else runs.broken_off(asked=asked, since=now - RESUMED_FOR)
+        if broken is not None and edges.dead(broken.owner):
+            self.stderr.write(
+                f"Going on with the pass that began at {broken.started_at:%Y-%m-%d %H:%M} UTC and was broken off; what "
+                "it had read is not read again. `--afresh` begins anew."
+            )
+            rows.take_run(run=broken, owner=edges.me())
+            return broken
+        return rows.begin_run(trigger="command", owner=edges.me(), asked=asked, now=now)
+
     def _sweep(
-        self, edge: Edge, chosen: list[Account], region: str
+        self, edge: Edge, chosen: list[Account], region: str, run: CollectionRun
     ) -> tuple[list[Passed], list[tuple[Account, AwsError]]]:
         """Enter every account, then collect every scope, each in a thread of the pool; a failure stays its own."""
         failed: list[tuple[Account, AwsError]] = []
         passed: list[Passed] = []
         with _pool() as pool:
-            opening = {pool.submit(_open, edge, account, region): account for account in chosen}
+            opening = {pool.submit(_open, edge, account, region, run): account for account in chosen}
             waiting: list[Future[Passed]] = []
             for future in self._bar(opening, "accounts"):
                 try:
-                    waiting += [pool.submit(_collect, edge, scope) for scope in future.result()]
+                    waiting += [pool.submit(_collect, edge, scope, run, again=self.again) for scope in future.result()]
                 except AwsError as error:
                     failed.append((opening[future], error))
             passed += [done.result() for done in self._bar(waiting, "account-Regions")]
@@ -138,16 +156,25 @@ def _pool() -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _open(edge: Edge, account: Account, region: str) -> list[Scope]:
+def _open(edge: Edge, account: Account, region: str, run: CollectionRun) -> list[Scope]:
     try:
-        return collection.open_account(edge, account, now=timezone.now(), only=region)
+        name = collection.run_name(run)
+        return collection.open_account(edge, account, now=timezone.now(), only=region, run=name)
     finally:
         connections.close_all()
 
 
-def _collect(edge: Edge, scope: Scope) -> Passed:
+def _collect(edge: Edge, scope: Scope, run: CollectionRun, *, again: bool) -> Passed:
+    """One scope; one that the pass had done before it was broken off is told as it stands."""
     try:
-        found = collection.collect_scope(edge, scope)
+        if scope.complete_at is not None and scope.complete_at >= run.started_at:
+            by_status = runs.counted(scope)
+            listed = sum(by_status.values())
+            return Passed(
+                scope.account.account_id, scope.region, Outcome.COMPLETE, instances=listed, by_status=by_status
+            )
+        until = asked_until(run.started_at)
+        found = collection.collect_scope(edge, scope, run=collection.run_name(run), until=until, again=again)
         if found is None:
             busy = f"Another process ({scope.lease_owner or 'a worker'}) is collecting it just now."
             return Passed(scope.account.account_id, scope.region, Outcome.INCOMPLETE, busy)

@@ -1,0 +1,108 @@
+"""botocore's own service models, cut down to what this product reads.
+
+botocore builds an object for every member that an answer may have. DescribeInstances has some 250 of them an
+instance, and we read about twenty, so its stock parser is nearly the whole cost of a pass over a large fleet. botocore
+takes its models from the session's `data_loader` component; ours gives it the same models with fewer members and
+operations. What is not there is not parsed; what is there is parsed as ever (a property test holds that).
+"""
+
+import os
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from botocore.loaders import Loader, create_loader
+
+# service -> the operations we call; all others are left out. A service that is not named here is not cut.
+OPERATIONS = {
+    "ec2": (
+        "DescribeInstances",
+        "DescribeRegions",
+        "GetInstanceMetadataDefaults",
+        "ModifyInstanceMetadataOptions",
+    ),
+    "cloudwatch": ("GetMetricData", "ListMetrics"),
+    "autoscaling": ("DescribeScalingActivities",),
+}
+# (service, shape) -> the members `aws.parse` reads; all others are left out.
+MEMBERS = {
+    ("ec2", "DescribeInstancesResult"): ("NextToken", "Reservations"),
+    ("ec2", "Reservation"): ("Instances",),
+    ("ec2", "Instance"): (
+        "InstanceId",
+        "State",
+        "StateTransitionReason",
+        "MetadataOptions",
+        "InstanceType",
+        "PlatformDetails",
+        "InstanceLifecycle",
+        "ImageId",
+        "IamInstanceProfile",
+        "Tags",
+        "Operator",
+        "PublicIpAddress",
+        "LaunchTime",
+        "NetworkInterfaces",
+    ),
+    ("ec2", "InstanceState"): ("Name",),
+    ("ec2", "IamInstanceProfile"): ("Arn",),
+    ("ec2", "OperatorResponse"): ("Managed", "Principal"),
+    ("ec2", "InstanceNetworkInterface"): ("Attachment",),
+    ("ec2", "InstanceNetworkInterfaceAttachment"): ("AttachTime", "DeviceIndex"),
+}
+
+
+class TrimmedLoader(Loader):
+    """A loader whose service models are cut, once a process. Safe to share between sessions and threads."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            extra_search_paths=[path for path in os.environ.get("AWS_DATA_PATH", "").split(os.pathsep) if path]
+        )
+        self._trimmed: dict[tuple[str, str | None], dict[str, Any]] = {}
+        self._one = threading.Lock()
+
+    def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
+        """As botocore's, but for the models named in OPERATIONS."""
+        if type_name != "service-2" or service_name not in OPERATIONS:
+            return super().load_service_model(service_name, type_name, api_version)
+        with self._one:
+            key = (service_name, api_version)
+            if key not in self._trimmed:
+                # A loader of its own, thrown away: one that lives would keep the whole model, 30 MB of it for EC2.
+                whole = create_loader(os.environ.get("AWS_DATA_PATH")).load_service_model(
+                    service_name, type_name, api_version
+                )
+                self._trimmed[key] = trim(service_name, whole)
+            return self._trimmed[key]
+
+
+def trim(service: str, model: dict[str, Any]) -> dict[str, Any]:
+    """The model with the operations and members named above, and the shapes these still reach."""
+    operations = {name: model["operations"][name] for name in OPERATIONS[service]}
+    shapes: dict[str, Any] = {}
+    waiting = [name for operation in operations.values() for name in _named_by(operation)]
+    while waiting:
+        name = waiting.pop()
+        if name in shapes:
+            continue
+        shape = model["shapes"][name]
+        keep = MEMBERS.get((service, name))
+        if keep is not None:
+            shape = shape | {"members": {member: shape["members"][member] for member in keep}}
+        shapes[name] = shape
+        waiting.extend(_named_by(shape))
+    return model | {"operations": operations, "shapes": shapes}
+
+
+def _named_by(part: Any) -> Iterable[str]:
+    """Every shape an operation or a shape refers to."""
+    if isinstance(part, dict):
+        if isinstance(part.get("shape"), str):
+            yield part["shape"]
+        for name, inner in part.items():
+            if name != "shape":
+                yield from _named_by(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from _named_by(inner)
