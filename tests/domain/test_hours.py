@@ -1,7 +1,7 @@
 """A day's 24 hours as one short text: nothing is lost, and a damaged text is never read as a quiet day."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migration.domain import hours
@@ -9,6 +9,7 @@ from migration.domain import hours
 DAY = st.lists(st.none() | st.integers(0, 10**9), min_size=24, max_size=24)
 
 
+@settings(deadline=None)
 @given(DAY)
 def test_what_is_packed_comes_back_the_same(day):
     assert hours.unpack(hours.pack(day)) == tuple(day)

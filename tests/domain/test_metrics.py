@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migration.domain.metrics import POINTS_PER_CALL, QUERIES_PER_CALL, queries_per_call
@@ -19,6 +19,7 @@ def test_a_call_asks_for_what_fits_one_page_of_its_answer(hours, queries):
     assert queries_per_call(START, START + timedelta(hours=hours)) == queries
 
 
+@settings(deadline=None)
 @given(st.integers(1, 24 * 455))
 def test_no_call_goes_beyond_aws_limits(hours):
     queries = queries_per_call(START, START + timedelta(hours=hours))
