@@ -259,7 +259,7 @@ class Pass:
         whole = True
         try:
             for batch in batches:
-                if self.ends_at is not None and time.monotonic() > self.ends_at:
+                if self._over():
                     self.unfinished = True
                     return whole
                 whole &= self._ask_one(batch)
@@ -267,6 +267,9 @@ class Pass:
             self._failed(error)
             return False
         return whole
+
+    def _over(self) -> bool:
+        return self.ends_at is not None and time.monotonic() > self.ends_at
 
     def _ask_one(self, batch: asking.Batch) -> bool:
         self.queries += len(batch.asks)

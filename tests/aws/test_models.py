@@ -38,9 +38,8 @@ def tag(name: str, inner: str | None) -> str:
 def member(draw) -> str:
     """One `<item>` of instancesSet, any of its parts absent, with much that nobody reads."""
     maybe = lambda strategy: draw(st.none() | strategy)  # noqa: E731 -- read thirty times below
-    tags = draw(
-        st.none() | st.lists(st.tuples(WORD | st.just("Name") | st.just("aws:autoscaling:groupName"), TEXT), max_size=4)
-    )
+    keys = WORD | st.sampled_from(["Name", "Owner", "aws:autoscaling:groupName", "aws:ec2launchtemplate:id"])
+    tags = draw(st.none() | st.lists(st.tuples(keys, TEXT), max_size=4))
     interfaces = draw(st.lists(st.tuples(st.none() | st.integers(0, 3), st.none() | MOMENT), max_size=3))
     options = draw(
         st.none()
