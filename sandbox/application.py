@@ -8,6 +8,7 @@ import socket
 import time
 import traceback
 from contextlib import suppress
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from sandbox import autoscaling, cloudwatch, control, credentials, ids, organiza
 from sandbox.calls import OPERATIONS, WRITES, Call, Principal
 from sandbox.ec2 import defaults, describe, images, launch, options, regions, tags, templates
 from sandbox.errors import AwsError, ConnectionCut, NotOurs
+from sandbox.faults import clock_shift
 from sandbox.journal import Entry, Journal
 from sandbox.world import DEFAULT_REGIONS
 
@@ -59,11 +61,12 @@ class Application:
             except ConnectionCut:
                 _cut(environ)
                 raise ConnectionAbortedError from None
+        answer.headers.setdefault("Date", formatdate(usegmt=True))
         start_response(
             f"{answer.status} {_phrase(answer.status)}",
             [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body))), *answer.headers.items()],
         )
-        return [answer.body]
+        return [answer.body[: len(answer.body) // 2] if answer.truncated else answer.body]
 
     def _attempt(self, environ: dict[str, Any], body: bytes) -> Answer:
         request_id = ids.request_id()
@@ -93,6 +96,7 @@ class Application:
             answer = protocol.refuse(request, AwsError("InternalFailure", f"The sandbox failed: {error!r}", 500))
         entry.status = answer.status
         answer.headers.setdefault("x-amzn-RequestId", request_id)
+        answer.headers["Date"] = formatdate(time.time() + request.clock_shift, usegmt=True)
         return answer
 
     def _call(self, request: Request, entry: Entry, environ: dict[str, Any]) -> Answer:
@@ -105,6 +109,7 @@ class Application:
         params = request.params() if handler else {}
         call = Call(self.world, request, principal, params)
         hits = self.faults.hits(request, principal, params)
+        request.clock_shift = clock_shift(hits)
         self.faults.before(hits, request, principal, call.effects)
         permissions.check(call.account, principal, request)
         call.now = time.time()
@@ -115,7 +120,9 @@ class Application:
         answer = protocol.write(request, result) if isinstance(result, dict) else result
         entry.applied = call.applied and (request.service, request.operation) in WRITES
         entry.status = answer.status
-        self.faults.after(hits, request, principal)
+        self.faults.after(hits, request, principal, answer)
+        if answer.truncated:
+            entry.error_code = "Truncated"
         return answer
 
     def _check_region(self, request: Request, principal: Principal) -> None:

@@ -39,6 +39,7 @@ class Effects:
     pending_seconds: float | None = None
     stale: bool = False
     partial: dict[str, str] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
     account_id: str | None = None
 
 

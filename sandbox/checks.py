@@ -80,7 +80,7 @@ class Reader:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
-            raise Mistake(self.place(name), f"{_shown(value)} is not a whole number {_range(low, high)}")
+            raise Mistake(self.place(name), f"{_shown(value)} is not a whole number{_range(low, high)}")
         return value
 
     def number(self, name: str, default: float, low: float, high: float | None = None) -> float:
@@ -104,7 +104,7 @@ class Reader:
     def _check_number(self, name: str, value: object, low: float, high: float | None) -> None:
         good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not good or value < low or (high is not None and value > high):  # type: ignore[operator]
-            raise Mistake(self.place(name), f"{_shown(value)} is not a number {_range(low, high)}")
+            raise Mistake(self.place(name), f"{_shown(value)} is not a number{_range(low, high)}")
 
     def texts(self, name: str) -> list[str]:
         """A list of strings."""
@@ -141,7 +141,9 @@ class Reader:
 
 
 def _range(low: float, high: float | None) -> str:
-    return f"from {low:g} to {high:g}" if high is not None else f"of at least {low:g}"
+    if high is not None:
+        return f" from {low:g} to {high:g}"
+    return "" if low == -math.inf else f" of at least {low:g}"
 
 
 def _shown(value: object) -> str:

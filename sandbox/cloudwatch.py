@@ -61,7 +61,7 @@ def get_metric_data(call: Call) -> dict[str, Any] | Answer:
     newest_first = call.params.get("ScanBy") != "TimestampAscending"
     while index < len(queries) and room > 0:
         query = queries[index]
-        if query.returned:
+        if query.returned and not {"*", query.instance_id} & call.effects.missing:
             result, left = _result(call, query, window, offset, room, newest_first=newest_first)
             result["Label"] = labels[index]
             results.append(result)

@@ -82,7 +82,7 @@ def _temporary(world: World, request: Request) -> Principal:
     principal = Principal(**read)
     _verify(request, _secret(world, request.access_key_id), token)
     if principal.expires_at is not None and time.time() >= principal.expires_at:
-        raise _expired(request)
+        raise expired(request)
     return principal
 
 
@@ -126,7 +126,8 @@ def _unknown(request: Request) -> AwsError:
     return AwsError(code, "The security token included in the request is invalid.", 403)
 
 
-def _expired(request: Request) -> AwsError:
+def expired(request: Request) -> AwsError:
+    """The answer to a session's credentials after their end, in the words of the protocol."""
     code = _by_protocol(request, "RequestExpired", "ExpiredToken", "ExpiredTokenException")
     return AwsError(
         code, "The security token included in the request is expired", 400 if code == "RequestExpired" else 403

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -11,26 +12,30 @@ from typing import TYPE_CHECKING, Any, Final
 from sandbox import ids
 from sandbox.barriers import Barriers
 from sandbox.checks import Mistake, Reader
+from sandbox.credentials import expired
 from sandbox.errors import AwsError, ConnectionCut
 from sandbox.permissions import denied
 from sandbox.throttle import Buckets, limit_of
 
 if TYPE_CHECKING:
     from sandbox.calls import Effects, Principal
-    from sandbox.protocol import Request
+    from sandbox.protocol import Answer, Request
 
 KINDS: Final = (
-    "throttle", "access_denied", "apply_then_drop", "drop", "pending", "hang", "stale_reads", "error",
-    "partial_data", "wrong_account", "barrier", "request_limits",
+    "throttle", "access_denied", "apply_then_drop", "drop", "truncate", "pending", "hang", "latency", "stale_reads",
+    "error", "expire_credentials", "partial_data", "missing_ids", "wrong_account", "clock", "barrier", "request_limits",
 )  # fmt: skip
 _OWN_OPERATION: Final = {
     "pending": "ModifyInstanceMetadataOptions",
     "apply_then_drop": "Modify*",
     "stale_reads": "DescribeInstances",
     "partial_data": "GetMetricData",
+    "missing_ids": "GetMetricData",
     "wrong_account": "GetCallerIdentity",
 }
 """What a kind means when the rule names no operation."""
+_OWN_SECONDS: Final = {"latency": 0.05, "clock": 300.0}
+_SECONDS: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -46,7 +51,7 @@ class Rule:
     times: int | None = None
     probability: float = 1.0
     after: int = 0
-    seconds: float = 5.0
+    seconds: float = _SECONDS
     code: str = "InternalError"
     message: str = "An internal error has occurred"
     status: int = 500
@@ -79,7 +84,8 @@ def _rule(given: Reader) -> Rule:
     rule.after = given.integer("after", 0, 0) or 0
     rule.status = given.integer("status", 500, 300, 599) or 500
     rule.probability = given.number("probability", 1.0, 0, 1)
-    rule.seconds = given.number("seconds", 5.0, 0)
+    seconds = _OWN_SECONDS.get(kind, _SECONDS)
+    rule.seconds = given.number("seconds", seconds, -math.inf if kind == "clock" else 0)
     rule.point = given.choice("point", ("before", "after"), "before")
     rule.status_code = given.choice("status_code", ("PartialData", "InternalError", "Forbidden"), "PartialData")
     rule.instances = tuple(given.texts("instances")) or ("*",)
@@ -138,7 +144,9 @@ class Faults:
                     raise denied(request, principal.arn)
                 case "error":
                     raise AwsError(rule.code, rule.message, rule.status)
-                case "hang":
+                case "expire_credentials":
+                    raise expired(request)
+                case "hang" | "latency":
                     time.sleep(rule.seconds)
                 case "drop":
                     raise ConnectionCut
@@ -147,11 +155,13 @@ class Faults:
                 case _:
                     _note(rule, effects)
 
-    def after(self, hits: list[Rule], request: Request, principal: Principal) -> None:
+    def after(self, hits: list[Rule], request: Request, principal: Principal, answer: Answer) -> None:
         """What happens once the operation is applied and before the client is told."""
         for rule in hits:
             if rule.kind == "apply_then_drop":
                 raise ConnectionCut
+            if rule.kind == "truncate":
+                answer.truncated = True
             if rule.kind == "barrier" and rule.point == "after":
                 self._wait(rule, request, principal)
 
@@ -175,6 +185,11 @@ class Faults:
             raise throttled(request)
 
 
+def clock_shift(hits: list[Rule]) -> float:
+    """Seconds by which the clock of the answering server is wrong."""
+    return sum(rule.seconds for rule in hits if rule.kind == "clock")
+
+
 def throttled(request: Request) -> AwsError:
     """The refusal of a throttled call in its protocol's words."""
     if request.protocol == "ec2":
@@ -195,6 +210,8 @@ def _note(rule: Rule, effects: Effects) -> None:
             effects.stale = True
         case "partial_data":
             effects.partial.update(dict.fromkeys(rule.instances, rule.status_code))
+        case "missing_ids":
+            effects.missing.update(rule.instances)
         case "wrong_account":
             effects.account_id = rule.other_account
         case _:
@@ -208,6 +225,7 @@ def _matches(rule: Rule, request: Request, principal: Principal, params: dict[st
         and fnmatchcase(principal.account_id, rule.account_id)
         and fnmatchcase(request.region, rule.region)
         and (rule.instance_id is None or rule.instance_id in _instance_ids(params))
+        and (rule.kind != "expire_credentials" or principal.expires_at is not None)
     )
 
 

@@ -38,12 +38,13 @@ _CREDENTIAL: Final = re.compile(
 
 @dataclass(slots=True)
 class Answer:
-    """An HTTP answer."""
+    """An HTTP answer. `truncated` sends the first half of the body under a Content-Length that announces the whole."""
 
     status: int
     body: bytes
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+    truncated: bool = False
 
 
 @dataclass(slots=True)
@@ -61,6 +62,7 @@ class Request:
     access_key_id: str = ""
     operation: str = ""
     protocol: str = ""
+    clock_shift: float = 0.0
     form: dict[str, str] = field(default_factory=dict)
 
     def sent(self) -> dict[str, str]:

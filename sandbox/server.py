@@ -18,12 +18,16 @@ HOST = "127.0.0.1"
 
 
 class _Handler(WSGIRequestHandler):
-    """A handler that writes no access log: the journal is the log."""
+    """A handler that writes no access log: the journal is the log. Date is the application's to give."""
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's signature
         """Say only what went wrong."""
         if type == "error":
             super().log(type, message, *args)
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """The status line and nothing else: http.server would add a Date of its own beside the application's."""
+        self.send_response_only(code, message)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nothing."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import threading
 import time
+from email.utils import parsedate_to_datetime
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError
+from botocore.parsers import ResponseParserError
 
 from sandbox.checks import Mistake
 from tests.sandbox import fleets
@@ -29,6 +32,48 @@ def modify(clients, launch):
 
 def tokens(sandbox, instance_id):
     return sandbox.world.instances[instance_id].options.http_tokens
+
+
+def metric_queries(*instance_ids):
+    metric = {"Namespace": "AWS/EC2", "MetricName": "MetadataNoToken"}
+    return [
+        {
+            "Id": f"m{n}",
+            "MetricStat": {
+                "Metric": {**metric, "Dimensions": [{"Name": "InstanceId", "Value": instance_id}]},
+                "Period": 3600,
+                "Stat": "Sum",
+            },
+        }
+        for n, instance_id in enumerate(instance_ids)
+    ]
+
+
+def date_of(answer):
+    return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
+
+
+def raw_answer(sandbox, client, method):
+    """Status, headers and as much of the body as came, of a call that botocore signs and http.client sends."""
+
+    class Signed(Exception):
+        pass
+
+    def take(request, **_):
+        raise Signed(request.body, {k: v if isinstance(v, str) else v.decode() for k, v in request.headers.items()})
+
+    client.meta.events.register("before-send", take)
+    with pytest.raises(Signed) as signed:
+        getattr(client, method)()
+    connection = http.client.HTTPConnection(sandbox.url.removeprefix("http://"))
+    connection.request("POST", "/", *signed.value.args)
+    answer = connection.getresponse()
+    try:
+        body = answer.read()
+    except http.client.IncompleteRead as error:
+        body = error.partial
+    connection.close()
+    return answer.status, answer.headers, body
 
 
 def test_the_journal_says_who_did_what_with_which_parameters(clients, sandbox):
@@ -145,21 +190,94 @@ def test_metric_data_may_be_partial(sandbox, cloudwatch):
     """`StatusCode` in {Complete, InternalError, PartialData, Forbidden}: HTTP 200 does not mean complete [BC]."""
     a, b = [i.instance_id for i in sandbox.world.instances.values() if i.name.startswith("web-")][:2]
     sandbox.set_faults([{"kind": "partial_data", "status_code": "Forbidden", "instances": [a]}])
-    metric = {"Namespace": "AWS/EC2", "MetricName": "MetadataNoToken"}
-    queries = [
-        {
-            "Id": f"m{n}",
-            "MetricStat": {
-                "Metric": {**metric, "Dimensions": [{"Name": "InstanceId", "Value": i}]},
-                "Period": 3600,
-                "Stat": "Sum",
-            },
-        }
-        for n, i in enumerate((a, b))
-    ]
-    answer = cloudwatch.get_metric_data(MetricDataQueries=queries, StartTime=time.time() - 7200, EndTime=time.time())
+    ask = {"MetricDataQueries": metric_queries(a, b), "StartTime": time.time() - 7200, "EndTime": time.time()}
+    answer = cloudwatch.get_metric_data(**ask)
     assert [r["StatusCode"] for r in answer["MetricDataResults"]] == ["Forbidden", "Complete"]
     assert answer["MetricDataResults"][0]["Values"] == []
+
+
+def test_an_answer_may_end_in_the_middle(clients, sandbox):
+    """botocore does not compare the length: half an XML body is a ResponseParserError, which it does not retry."""
+    sandbox.set_faults([{"kind": "truncate", "operation": "DescribeInstances", "times": 1}])
+    ec2 = clients("ec2", retries={"mode": "standard", "total_max_attempts": 5})
+    with pytest.raises(ResponseParserError):
+        ec2.describe_instances()
+    assert ec2.describe_instances()["Reservations"]
+    assert [c["error_code"] for c in sandbox.calls(operation="DescribeInstances")] == ["Truncated", None]
+
+
+def test_half_a_json_answer_looks_like_an_empty_one(cloudwatch, sandbox):
+    """botocore makes no error of JSON it cannot read, so that a success may come without its results."""
+    [web] = [i.instance_id for i in sandbox.world.instances.values() if i.name == "web-01"]
+    sandbox.set_faults([{"kind": "truncate", "operation": "GetMetricData"}])
+    ask = {"MetricDataQueries": metric_queries(web), "StartTime": time.time() - 7200, "EndTime": time.time()}
+    answer = cloudwatch.get_metric_data(**ask)
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert "MetricDataResults" not in answer
+
+
+def test_a_truncated_answer_announces_its_whole_length(clients, sandbox):
+    sandbox.set_faults([{"kind": "truncate"}])
+    status, head, body = raw_answer(sandbox, clients("sts"), "get_caller_identity")
+    assert status == 200
+    assert len(body) == int(head["Content-Length"]) // 2
+
+
+def test_metric_data_may_leave_out_ids(sandbox, cloudwatch):
+    """ "as much of the operation as possible is still executed" [BC]: an Id asked for need not come back."""
+    a, b, c = [i.instance_id for i in sandbox.world.instances.values() if i.name.startswith("web-")][:3]
+    ask = {"MetricDataQueries": metric_queries(a, b, c), "StartTime": time.time() - 7200, "EndTime": time.time()}
+
+    def ids():
+        return [result["Id"] for result in cloudwatch.get_metric_data(**ask)["MetricDataResults"]]
+
+    sandbox.set_faults([{"kind": "missing_ids", "instances": [b], "times": 1}])
+    assert [ids(), ids()] == [["m0", "m2"], ["m0", "m1", "m2"]]
+    sandbox.set_faults([{"kind": "missing_ids"}])
+    assert ids() == []
+
+
+def test_every_answer_says_what_time_it_is(clients, sandbox, refused):
+    """boto gives the Date header as ResponseMetadata.HTTPHeaders['date']; errors carry it too."""
+    ec2 = clients("ec2")
+    sandbox.set_faults([{"kind": "throttle", "operation": "DescribeVpcs"}])
+    answers = [
+        ec2.describe_regions(),
+        clients("cloudwatch").list_metrics(),
+        clients("iam").list_roles(),
+        refused("RequestLimitExceeded", ec2.describe_vpcs).response,
+        refused("AuthFailure", clients("ec2", fleets.DISABLED_REGION).describe_instances).response,
+    ]
+    for answer in answers:
+        assert abs(date_of(answer) - time.time()) < 5
+
+
+@pytest.mark.parametrize("seconds", [900, -900])
+def test_the_clock_of_the_answers_may_be_wrong(clients, sandbox, refused, seconds):
+    sandbox.set_faults([{"kind": "throttle", "operation": "DescribeVpcs"}, {"kind": "clock", "seconds": seconds}])
+    ec2 = clients("ec2")
+    for answer in (ec2.describe_regions(), refused("RequestLimitExceeded", ec2.describe_vpcs).response):
+        assert abs(date_of(answer) - time.time() - seconds) < 5
+
+
+def test_credentials_may_expire_before_their_time(clients, sandbox, refused):
+    """`RequestExpired` (clock or expired session) [API-err], ExpiredToken, ExpiredTokenException by protocol."""
+    session = clients.assuming(account=fleets.MEMBER)
+    sandbox.set_faults([{"kind": "expire_credentials", "times": 3}])
+    clients("ec2").describe_regions()
+    refused("RequestExpired", session("ec2").describe_regions)
+    refused("ExpiredToken", session("sts").get_caller_identity)
+    refused("ExpiredTokenException", session("cloudwatch").list_metrics)
+    session("ec2").describe_regions()
+
+
+def test_latency_delays_every_call(clients, sandbox):
+    sandbox.set_faults([{"kind": "latency"}])
+    ec2 = clients("ec2")
+    began = time.monotonic()
+    for _ in range(3):
+        ec2.describe_regions()
+    assert time.monotonic() - began >= 3 * 0.05
 
 
 def test_the_caller_may_find_itself_in_a_wrong_account(clients, sandbox):
@@ -240,6 +358,8 @@ def test_a_call_dropped_at_a_barrier_is_cut_off(sandbox, modify, point, left):
         ({"kind": "explode"}, r'rules\[0\]\.kind: "explode" is not one of throttle, access_denied'),
         ({"kind": "barrier"}, r"rules\[0\]\.name: a barrier needs a name"),
         ({"kind": "throttle", "time": 3}, r"rules\[0\]\.time: is not a known field; did you mean times\?"),
+        ({"kind": "clock", "seconds": "late"}, r'rules\[0\]\.seconds: "late" is not a number$'),
+        ({"kind": "latency", "seconds": -1}, r"rules\[0\]\.seconds: -1 is not a number of at least 0"),
         ({"kind": "throttle", "probability": 2}, r"rules\[0\]\.probability: 2 is not a number from 0 to 1"),
     ],
 )
