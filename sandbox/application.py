@@ -39,6 +39,8 @@ OPERATION_MODULES = (
 """Imported so that their operations are registered."""
 
 _GLOBAL_SERVICES = frozenset({"sts", "iam", "organizations", "account"})
+_HTTP_HEADERS = frozenset({"content-length", "content-type", "connection", "date"})
+"""Headers that are the server's to give, not moto's."""
 
 
 class Application:
@@ -148,9 +150,7 @@ class Application:
             got["status"] == HTTPStatus.NOT_FOUND and b"<!doctype" in body
         ):
             raise AwsError("UnsupportedOperation", f"The sandbox does not do {request.operation or request.path}.")
-        headers = {
-            k: v for k, v in got["headers"].items() if k.lower() not in {"content-length", "content-type", "connection"}
-        }
+        headers = {k: v for k, v in got["headers"].items() if k.lower() not in _HTTP_HEADERS}
         content_type = got["headers"].get("Content-Type", "text/xml")
         return protocol.Answer(got["status"], body, content_type, headers)
 

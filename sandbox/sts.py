@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,21 +33,14 @@ def assume_role(call: Call) -> dict[str, Any]:
     """Temporary credentials of a role that exists, trusts the caller, and knows the ExternalId."""
     arn = call.params.get("RoleArn", "")
     session_name = call.params.get("RoleSessionName", "")
-    seconds = _duration(call)
+    expires_at = call.now + _duration(call)
     found = _ROLE_ARN.match(arn)
     if not found:
         raise AwsError("ValidationError", f"{arn} is invalid")
-    if not _SESSION_NAME.match(session_name):
-        raise AwsError(
-            "ValidationError", f"1 validation error detected: Value '{session_name}' at 'roleSessionName' is invalid"
-        )
+    _check_name("roleSessionName", session_name)
     role = _trusted_role(call, found["account"], found["name"])
     if role is None:
-        raise AwsError(
-            "AccessDenied",
-            f"User: {call.principal.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}",
-            403,
-        )
+        raise _not_authorized(call, "sts:AssumeRole", arn)
     principal = Principal(
         account_id=found["account"],
         arn=f"arn:aws:sts::{found['account']}:assumed-role/{role.name}/{session_name}",
@@ -54,9 +48,9 @@ def assume_role(call: Call) -> dict[str, Any]:
         kind=role.kind,
         role_name=role.name,
         session_name=session_name,
-        source_identity=call.params.get("SourceIdentity") or call.principal.source_identity,
+        source_identity=_source_identity(call, role, arn),
         external_id=call.params.get("ExternalId"),
-        expires_at=call.now + seconds,
+        expires_at=math.ceil(expires_at),  # told in whole seconds, and it must be told truly
     )
     issued = credentials.issue(call.world, principal)
     issued["Expiration"] = iso(issued["Expiration"])
@@ -67,7 +61,8 @@ def assume_role(call: Call) -> dict[str, Any]:
     }
 
 
-def _duration(call: Call) -> int:
+def _duration(call: Call) -> float:
+    """Seconds that the session lives: as asked, checked, unless the fleet file says."""
     seconds = int(call.params.get("DurationSeconds") or _LONGEST_CHAINED)
     if not _SHORTEST <= seconds <= _LONGEST:
         raise AwsError(
@@ -79,7 +74,28 @@ def _duration(call: Call) -> int:
             "ValidationError",
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
         )
-    return seconds
+    return call.world.settings.session_seconds or seconds
+
+
+def _check_name(parameter: str, value: str) -> None:
+    if not _SESSION_NAME.match(value):
+        raise AwsError("ValidationError", f"1 validation error detected: Value '{value}' at '{parameter}' is invalid")
+
+
+def _not_authorized(call: Call, action: str, arn: str) -> AwsError:
+    message = f"User: {call.principal.arn} is not authorized to perform: {action} on resource: {arn}"
+    return AwsError("AccessDenied", message, 403)
+
+
+def _source_identity(call: Call, role: Role, arn: str) -> str | None:
+    """What a chain began with, which no later role may change, else what the call sets; the role must let it be set."""
+    begun, given = call.principal.source_identity, call.params.get("SourceIdentity")
+    if given is not None:
+        _check_name("sourceIdentity", given)
+    identity = begun or given
+    if identity and (not role.source_identity or given not in {None, identity}):
+        raise _not_authorized(call, "sts:SetSourceIdentity", arn)
+    return identity
 
 
 def _trusted_role(call: Call, account_id: str, name: str) -> Role | None:

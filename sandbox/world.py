@@ -129,12 +129,13 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role that can be assumed, and whom it trusts."""
+    """A role that can be assumed, and whom it trusts; `source_identity` is whether to sts:SetSourceIdentity as well."""
 
     name: str
     kind: str = "reader"
     external_id: str | None = None
     trusted: tuple[str, ...] = ()
+    source_identity: bool = True
 
 
 @dataclass(slots=True)
@@ -166,11 +167,12 @@ class LongTermKey:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How this AWS behaves where AWS may behave in more than one way."""
+    """How this AWS behaves where AWS may behave in more than one way; `session_seconds` None is as AssumeRole asks."""
 
     apply_seconds: float = 1.0
     zero_fill: bool = True
     empty_pages: bool = False
+    session_seconds: float | None = None
     page_size: int = 1000
 
 

@@ -63,6 +63,7 @@ def _settings(given: Reader) -> Settings:
         apply_seconds=given.number("apply_seconds", 1.0, 0),
         zero_fill=given.flag("zero_fill", default=True),
         empty_pages=given.flag("empty_pages"),
+        session_seconds=given.number("session_seconds", 0, 0) or None,
     )
     given.finish()
     return settings
@@ -139,8 +140,13 @@ def _contents(given: Reader, world: World) -> None:
     account = world.accounts[given.data["id"]]
     for one in given.objects("roles"):
         trusted = one.texts("trusted") or [world.management_account]
-        external_id = one.text("external_id", "") or None
-        role = Role(one.text("name"), one.choice("kind", KINDS, "reader"), external_id, tuple(trusted))
+        role = Role(
+            name=one.text("name"),
+            kind=one.choice("kind", KINDS, "reader"),
+            external_id=one.text("external_id", "") or None,
+            trusted=tuple(trusted),
+            source_identity=one.flag("source_identity", default=True),
+        )
         one.finish()
         account.roles[role.name] = role
     read_images(given, account, world.anchor)

@@ -10,6 +10,7 @@ ROLES = [
     {"name": READER, "kind": "reader", "external_id": EXTERNAL_ID},
     {"name": ENFORCER, "kind": "enforcer", "external_id": EXTERNAL_ID},
     {"name": "admin", "kind": "admin", "external_id": EXTERNAL_ID},
+    {"name": "plain", "kind": "reader", "external_id": EXTERNAL_ID, "source_identity": False},
     {"name": "trusts-nobody-here", "kind": "reader", "trusted": ["999999999999"]},
 ]
 

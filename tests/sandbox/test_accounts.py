@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 
 import boto3
+import botocore.session
 import pytest
+from botocore.credentials import RefreshableCredentials
 
 from sandbox.testing import start
 from tests.sandbox import fleets
@@ -47,6 +49,81 @@ def test_chaining_is_capped_at_an_hour(clients, refused):
     chained = clients.assuming("admin")("sts")
     chained.assume_role(**ask)
     refused("ValidationError", chained.assume_role, **ask, DurationSeconds=7200)
+
+
+def test_a_source_identity_stays_through_a_chain_and_cannot_be_changed(clients, sandbox, refused):
+    """ "The source identity value persists across chained role sessions" [BC]."""
+    arn = f"arn:aws:iam::{fleets.MEMBER}:role/{fleets.READER}"
+    ask = {"RoleArn": arn, "RoleSessionName": "test", "ExternalId": fleets.EXTERNAL_ID}
+    chained = clients.assuming("admin", SourceIdentity="alice")("sts")
+    assert chained.assume_role(**ask)["SourceIdentity"] == "alice"
+    assert chained.assume_role(**ask, SourceIdentity="alice")["SourceIdentity"] == "alice"
+    error = refused("AccessDenied", chained.assume_role, **ask, SourceIdentity="bob")
+    assert "sts:SetSourceIdentity" in str(error)
+
+
+def test_a_trust_policy_may_lack_the_right_to_set_a_source_identity(clients, refused):
+    """sts:SetSourceIdentity is asked of the trust policy of every role of a chain [domain 11.1]."""
+    clients.assuming("plain", fleets.MEMBER)
+    error = refused("AccessDenied", clients.assuming, "plain", fleets.MEMBER, SourceIdentity="alice")
+    assert "sts:SetSourceIdentity" in str(error)
+    chained = clients.assuming("admin", SourceIdentity="alice")
+    refused("AccessDenied", chained.assuming, "plain", fleets.MEMBER)
+
+
+@pytest.mark.parametrize("bad", ["a b", "aws:me"])
+def test_a_source_identity_has_a_pattern(clients, refused, bad):
+    """SourceIdentity 2-64 `[\\w+=,.@-]` [BC; IAM-q]."""
+    refused("ValidationError", clients.assuming, SourceIdentity=bad)
+
+
+def test_sessions_may_be_short_and_say_so(refused):
+    fleet = {"settings": {"session_seconds": 2}, "accounts": [{"id": fleets.CENTRAL, "roles": fleets.ROLES}]}
+    with start(fleet) as running:
+        arn = f"arn:aws:iam::{fleets.CENTRAL}:role/{fleets.READER}"
+        ask = {"RoleArn": arn, "RoleSessionName": "test", "ExternalId": fleets.EXTERNAL_ID, "DurationSeconds": 3600}
+        given = Clients(running)("sts").assume_role(**ask)["Credentials"]
+        ec2 = Clients(running, given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])("ec2")
+        ec2.describe_regions()
+        assert 0 < given["Expiration"].timestamp() - time.time() <= 3
+        time.sleep(max(0, given["Expiration"].timestamp() - time.time()))
+        refused("RequestExpired", ec2.describe_regions)
+
+
+def test_a_client_that_renews_its_session_goes_on_past_its_end():
+    """botocore renews from 15 min before the end on, so the Expiration must be the true one [BC:src]."""
+    fleet = {"settings": {"session_seconds": 1}, "accounts": [{"id": fleets.CENTRAL, "roles": fleets.ROLES}]}
+    with start(fleet) as running:
+        source = Clients(running)("sts")
+        arn = f"arn:aws:iam::{fleets.CENTRAL}:role/{fleets.READER}"
+        ask = {"RoleArn": arn, "RoleSessionName": "test", "ExternalId": fleets.EXTERNAL_ID}
+
+        def renew():
+            given = source.assume_role(**ask)["Credentials"]
+            return {
+                "access_key": given["AccessKeyId"], "secret_key": given["SecretAccessKey"],
+                "token": given["SessionToken"], "expiry_time": given["Expiration"].isoformat(),
+            }  # fmt: skip
+
+        core = botocore.session.get_session()
+        core._credentials = RefreshableCredentials.create_from_metadata(renew(), renew, "assume-role")
+        ec2 = boto3.Session(botocore_session=core).client("ec2", fleets.REGION, endpoint_url=running.url)
+        ec2.describe_regions()
+        time.sleep(2.1)
+        ec2.describe_regions()
+        assert len(running.calls(operation="AssumeRole")) >= 2
+        assert {call["status"] for call in running.calls()} == {200}
+
+
+def test_an_account_without_roles_cannot_be_entered(clients, sandbox, refused):
+    """The StackSet skipped the management account: the role is missing [CFN-ss; domain 13.41]."""
+    fleet = {"accounts": [{"id": fleets.CENTRAL, "roles": []}, {"id": fleets.MEMBER, "roles": fleets.ROLES}]}
+    with start(fleet) as running:
+        own = Clients(running)
+        refused("AccessDenied", own.assuming, account=fleets.CENTRAL)
+        own.assuming(account=fleets.MEMBER)
+        assert own("organizations").list_accounts()["Accounts"][0]["Id"] == fleets.CENTRAL
+        own("ec2").describe_instances()
 
 
 def test_a_role_without_the_right_cannot_assume_another(clients, refused):
