@@ -22,7 +22,7 @@ from sandbox.ec2 import defaults, describe, images, launch, options, regions, ta
 from sandbox.errors import AwsError, ConnectionCut, NotOurs
 from sandbox.faults import clock_shift
 from sandbox.journal import Entry, Journal
-from sandbox.world import DEFAULT_REGIONS
+from sandbox.partitions import PARTITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -130,7 +130,10 @@ class Application:
     def _check_region(self, request: Request, principal: Principal) -> None:
         if request.service in _GLOBAL_SERVICES or request.region in self.world.accounts[principal.account_id].regions:
             return
-        if request.operation == "DescribeRegions" and request.region in DEFAULT_REGIONS:
+        if (
+            request.operation == "DescribeRegions"
+            and request.region in PARTITIONS[self.world.partition].default_regions
+        ):
             return
         raise credentials.not_enabled(request)
 

@@ -124,7 +124,7 @@ def _template_spec(call: Call, template_id: str, version: str) -> dict[str, Any]
 
 
 def _group(call: Call, group: Group, instances: list[Instance]) -> dict[str, Any]:
-    owner = f"arn:aws:autoscaling:{call.region.name}:{call.region.account_id}"
+    owner = f"arn:{call.region.partition}:autoscaling:{call.region.name}:{call.region.account_id}"
     group_id = ids.digest(group.name)[:8]
     return {
         "AutoScalingGroupName": group.name,

@@ -63,9 +63,8 @@ def _long_term(world: World, request: Request) -> Principal:
     account_id = key.account_id if key else world.first_account.account_id
     if key:
         _verify(request, key.secret_access_key, None)
-    return Principal(
-        account_id, f"arn:aws:iam::{account_id}:user/imdsdash", "AIDA" + ids.digest(request.access_key_id)[:17].upper()
-    )
+    arn = f"arn:{world.partition}:iam::{account_id}:user/imdsdash"
+    return Principal(account_id, arn, "AIDA" + ids.digest(request.access_key_id)[:17].upper())
 
 
 def _temporary(world: World, request: Request) -> Principal:

@@ -9,13 +9,14 @@ from sandbox import ids
 from sandbox.calls import Call, operation
 from sandbox.errors import AwsError
 from sandbox.paging import paged
+from sandbox.partitions import PARTITIONS
 from sandbox.protocol import iso
-from sandbox.world import DEFAULT_REGIONS
 
 if TYPE_CHECKING:
     from sandbox.world import Account, World
 
 _PAGE: Final = 20
+_REGIONS_PAGE: Final = 50
 
 
 def check_caller(call: Call) -> None:
@@ -45,8 +46,12 @@ def _units(world: World) -> dict[str, tuple[str, ...]]:
     return {ou_id(world, path): path for path in sorted(paths)}
 
 
+def _owner(world: World) -> str:
+    return f"arn:{world.partition}:organizations::{world.management_account}"
+
+
 def _arn(world: World, kind: str, tail: str) -> str:
-    return f"arn:aws:organizations::{world.management_account}:{kind}/{world.organization_id}/{tail}"
+    return f"{_owner(world)}:{kind}/{world.organization_id}/{tail}"
 
 
 def _account(world: World, account: Account) -> dict[str, Any]:
@@ -77,7 +82,7 @@ def describe_organization(call: Call) -> dict[str, Any]:
     return {
         "Organization": {
             "Id": world.organization_id,
-            "Arn": f"arn:aws:organizations::{world.management_account}:organization/{world.organization_id}",
+            "Arn": f"{_owner(world)}:organization/{world.organization_id}",
             "FeatureSet": "ALL",
             "MasterAccountArn": _arn(world, "account", master.account_id),
             "MasterAccountId": master.account_id,
@@ -200,20 +205,23 @@ def describe_effective_policy(call: Call) -> dict[str, Any]:
 
 @operation("account", "ListRegions")
 def list_regions(call: Call) -> dict[str, Any]:
-    """The Regions of an account, asked for centrally; the management account must leave out its own id."""
+    """The Regions of an account and whether it uses them; the management account must leave out its own id."""
     asked = call.params.get("AccountId")
+    manages = call.world.organization_id is not None and call.account.account_id == call.world.management_account
+    account = call.world.accounts.get(asked) if asked else call.account
+    if account is None or (asked and not manages):
+        raise AwsError("AccessDeniedException", "You do not have access to this account.", 403)
     if asked and asked == call.account.account_id:
         raise AwsError("ValidationException", "The management account must not name its own AccountId.", 400)
-    if asked:
-        check_caller(call)
-    account = call.world.accounts.get(asked) if asked else call.account
-    if account is None:
-        raise AwsError("AccessDeniedException", "You do not have access to this account.", 403)
+    partition = PARTITIONS[call.world.partition]
+    statuses = dict.fromkeys(partition.opt_in_regions, "DISABLED") | {
+        name: "ENABLED_BY_DEFAULT" if name in partition.default_regions else "ENABLED" for name in account.regions
+    }
+    wanted = call.params.get("RegionOptStatusContains") or statuses.values()
     regions = [
-        {"RegionName": name, "RegionOptStatus": "ENABLED_BY_DEFAULT" if name in DEFAULT_REGIONS else "ENABLED"}
-        for name in sorted(account.regions)
+        {"RegionName": name, "RegionOptStatus": status} for name, status in sorted(statuses.items()) if status in wanted
     ]
-    page, token = paged(call, regions, 50)
+    page, token = paged(call, regions, _REGIONS_PAGE)
     return {"Regions": page, "NextToken": token}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from sandbox.errors import AwsError
 
@@ -16,17 +16,32 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_REFUSALS: Final = {
+    "account": ("ValidationException", "ValidationException"),
+    "autoscaling": ("ValidationError", "InvalidNextToken"),
+    "cloudwatch": ("InvalidParameterValue", "InvalidNextToken"),
+    "ec2": ("InvalidParameterValue", "InvalidNextToken"),
+    "oam": ("InvalidParameterException", "InvalidParameterException"),
+    "organizations": ("InvalidInputException", "InvalidInputException"),
+}
+"""What a service calls a page size out of range, and a token that is none."""
+
 
 def paged(
     call: Call, items: Sequence[T], most: int, *, limit: str = "MaxResults", empty_pages: bool = False
 ) -> tuple[list[T], str | None]:
-    """The page that NextToken asks for, and the next token; `empty_pages` gives an empty page before each real one."""
+    """The page that NextToken asks for, of at most `most` or as many as the parameter `limit` says, and the next token.
+
+    `empty_pages` gives an empty page before each real one.
+    """
     token = call.params.get("NextToken")
     start, emptied = read_token(call.request.operation, token, 2) if token else (0, 0)
+    bad_size, bad_token = _REFUSALS[call.request.service]
     if start < 0:
-        code = "InvalidNextToken" if call.request.protocol in {"ec2", "query"} else "InvalidInputException"
-        raise AwsError(code, "The specified NextToken is not valid.")
-    size = min(most, int(call.params.get(limit) or most))
+        raise AwsError(bad_token, "The specified NextToken is not valid.")
+    size = int(call.params.get(limit, most))
+    if not 1 <= size <= most:
+        raise AwsError(bad_size, f"The value {size} for {limit} is not valid: it must be 1 to {most}.")
     if empty_pages and not emptied and start < len(items):
         return [], make_token(call.request.operation, start, 1)
     page = list(items[start : start + size])

@@ -14,7 +14,9 @@ from sandbox.protocol import iso
 if TYPE_CHECKING:
     from sandbox.world import Role
 
-_ROLE_ARN: Final = re.compile(r"arn:aws[\w-]*:iam::(?P<account>\d{12}):role/(?:.*/)?(?P<name>[\w+=,.@-]+)$")
+_ROLE_ARN: Final = re.compile(
+    r"arn:(?P<partition>aws[\w-]*):iam::(?P<account>\d{12}):role/(?:.*/)?(?P<name>[\w+=,.@-]+)$"
+)
 _SESSION_NAME: Final = re.compile(r"[\w+=,.@-]{2,64}$")
 _SHORTEST, _LONGEST, _LONGEST_CHAINED = 900, 43_200, 3_600
 
@@ -39,11 +41,11 @@ def assume_role(call: Call) -> dict[str, Any]:
         raise AwsError("ValidationError", f"{arn} is invalid")
     _check_name("roleSessionName", session_name)
     role = _trusted_role(call, found["account"], found["name"])
-    if role is None:
+    if role is None or found["partition"] != call.world.partition:
         raise _not_authorized(call, "sts:AssumeRole", arn)
     principal = Principal(
         account_id=found["account"],
-        arn=f"arn:aws:sts::{found['account']}:assumed-role/{role.name}/{session_name}",
+        arn=f"arn:{call.world.partition}:sts::{found['account']}:assumed-role/{role.name}/{session_name}",
         user_id=f"AROA{ids.digest(arn)[:17].upper()}:{session_name}",
         kind=role.kind,
         role_name=role.name,

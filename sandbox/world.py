@@ -5,27 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from sandbox import ids
+from sandbox import ids, partitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sandbox.instances import Instance, MetadataOptions
-
-DEFAULT_REGIONS: Final = frozenset({
-    "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1",
-    "eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1", "eu-north-1",
-    "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1",
-})  # fmt: skip
-"""Regions that need no opt-in; an account cannot disable them."""
-
-OPT_IN_REGIONS: Final = frozenset({
-    "af-south-1", "ap-east-1", "ap-east-2", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5",
-    "ap-southeast-6", "ap-southeast-7", "ca-west-1", "eu-central-2", "eu-south-1", "eu-south-2", "il-central-1",
-    "me-central-1", "me-south-1", "mx-central-1",
-})  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -118,6 +105,11 @@ class Region:
         return tuple(self.instances.values())
 
     @property
+    def partition(self) -> str:
+        """The partition's name, which begins every ARN."""
+        return partitions.of_region(self.name).name
+
+    @property
     def vpc_id(self) -> str:
         """The one VPC."""
         return ids.aws_id("vpc", self.account_id, self.name)
@@ -185,6 +177,7 @@ class World:
     settings: Settings = field(default_factory=Settings)
     accounts: dict[str, Account] = field(default_factory=dict)
     keys: dict[str, LongTermKey] = field(default_factory=dict)
+    partition: str = "aws"
     organization_id: str | None = None
     management_account: str = ""
     instances: dict[str, Instance] = field(default_factory=dict)

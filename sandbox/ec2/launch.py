@@ -84,7 +84,9 @@ def _instance_tags(given: dict[str, Any]) -> dict[str, str]:
 
 def _profile_arn(region: Region, given: dict[str, Any]) -> str:
     name = given.get("Name")
-    return str(given.get("Arn") or (f"arn:aws:iam::{region.account_id}:instance-profile/{name}" if name else ""))
+    return str(
+        given.get("Arn") or (f"arn:{region.partition}:iam::{region.account_id}:instance-profile/{name}" if name else "")
+    )
 
 
 @operation("ec2", "RunInstances", writes=True)

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 
 from sandbox import ids
 from sandbox.ec2.platforms import PLATFORMS, STATE_CODES
+from sandbox.partitions import of_region
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -104,7 +105,7 @@ def instance(one: Instance, options: MetadataOptions, now: float) -> tuple[str, 
 def _addresses(one: Instance) -> str:
     private = one.private_ip
     public = one.public_ip
-    dns = f"ec2-{public.replace('.', '-')}.{one.region}.compute.amazonaws.com" if public else ""
+    dns = f"ec2-{public.replace('.', '-')}.{one.region}.compute.{of_region(one.region).dns_suffix}" if public else ""
     association = f"<ipAddress>{public}</ipAddress>" if public else ""
     tail = one.instance_id[2:]
     return (

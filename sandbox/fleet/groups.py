@@ -120,7 +120,7 @@ def _blueprint(
         instance_type=given.text("instance_type", stock_type),
         platform=given.choice("platform", PLATFORMS, image.platform),
         lifecycle="" if lifecycle == "on-demand" else lifecycle,
-        profile_arn=f"arn:aws:iam::{account.account_id}:instance-profile/{profile}" if profile else "",
+        profile_arn=f"arn:{region.partition}:iam::{account.account_id}:instance-profile/{profile}" if profile else "",
         subnet_id=ids.aws_id("subnet", account.account_id, region.name),
         vpc_id=region.vpc_id,
         public=given.flag("public"),

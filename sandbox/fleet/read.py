@@ -11,9 +11,10 @@ from sandbox.checks import Mistake, Reader
 from sandbox.ec2.options import ON_OFF
 from sandbox.fleet.groups import read_group
 from sandbox.fleet.sources import read_images, read_templates
+from sandbox.partitions import PARTITIONS, Partition
 from sandbox.permissions import KINDS
 from sandbox.usage import DAY, HOUR
-from sandbox.world import DEFAULT_REGIONS, OPT_IN_REGIONS, Account, Defaults, LongTermKey, Region, Role, Settings, World
+from sandbox.world import Account, Defaults, LongTermKey, Region, Role, Settings, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,7 @@ def build(fleet: Mapping[str, Any], *, seed: int | None = None, anchor: float | 
     now = anchor if anchor is not None else time.time()
     world = World(seed=file_seed if seed is None else seed, anchor=now // HOUR * HOUR)
     world.settings = _settings(top.object("settings"))
+    world.partition = top.choice("partition", PARTITIONS, "aws")
     accounts = top.objects("accounts", required=True)
     if not accounts:
         raise Mistake("accounts", "must hold at least one account")
@@ -86,14 +88,14 @@ def _account(given: Reader, world: World) -> None:
     account.deny = tuple(given.texts("deny"))
     account.deny_assume = given.flag("deny_assume")
     account.managed_visibility = given.choice("managed_visibility", ("hidden", "visible"), "hidden")
-    _regions(given, account)
+    _regions(given, account, PARTITIONS[world.partition])
     world.accounts[account_id] = account
 
 
-def _regions(given: Reader, account: Account) -> None:
+def _regions(given: Reader, account: Account, partition: Partition) -> None:
     """A list of names, or an object that says more of each."""
     given.has("regions")
-    value = given.data.get("regions", ["us-east-1"])
+    value = given.data.get("regions", [partition.default_regions[0]])
     named = isinstance(value, list) and all(isinstance(name, str) for name in value)
     entries: object = {name: {} for name in value} if named else value
     if not isinstance(entries, dict) or not entries:
@@ -101,8 +103,8 @@ def _regions(given: Reader, account: Account) -> None:
             given.place("regions"), "must be a list of Region names, or an object by Region name, and not empty"
         )
     for name, more in entries.items():
-        if name not in DEFAULT_REGIONS | OPT_IN_REGIONS:
-            raise Mistake(given.place("regions"), f'"{name}" is not an AWS Region')
+        if name not in partition.regions:
+            raise Mistake(given.place("regions"), f'"{name}" is not an AWS Region of the partition {partition.name}')
         region = Region(name, account.account_id)
         one = Reader(more, f"{given.place('regions')}.{name}")
         region.defaults = _defaults(one.object("defaults"))

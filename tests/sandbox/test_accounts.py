@@ -226,6 +226,14 @@ def test_accounts_come_twenty_a_page_with_state_and_path(clients):
     assert member["Paths"][0].count("/") == 4
 
 
+@pytest.mark.parametrize("size", [21, 0])
+def test_a_page_of_accounts_has_at_most_twenty(clients, refused, size):
+    """`ListAccounts` MaxResults <= 20 [BC]."""
+    org = clients("organizations", parameter_validation=False)
+    assert len(org.list_accounts(MaxResults=7)["Accounts"]) == 7
+    refused("InvalidInputException", org.list_accounts, MaxResults=size)
+
+
 def test_the_tree_can_be_walked(clients):
     org = clients("organizations")
     root = org.list_roots()["Roots"][0]["Id"]
@@ -258,9 +266,29 @@ def test_one_account_alone_is_no_organisation(refused):
 def test_the_management_account_leaves_out_its_own_id(clients, refused):
     """`account:ListRegions`: the management account must omit its own AccountId [BC]."""
     account = clients("account")
-    assert {r["RegionName"] for r in account.list_regions()["Regions"]} == {fleets.REGION, fleets.OTHER_REGION}
-    assert account.list_regions(AccountId=fleets.MEMBER)["Regions"][0]["RegionOptStatus"] == "ENABLED_BY_DEFAULT"
+    enabled = {"RegionOptStatusContains": ["ENABLED", "ENABLED_BY_DEFAULT"]}
+    own = account.list_regions(**enabled)["Regions"]
+    assert {r["RegionName"] for r in own} == {fleets.REGION, fleets.OTHER_REGION}
+    of_member = account.list_regions(AccountId=fleets.MEMBER, **enabled)["Regions"]
+    assert of_member == [{"RegionName": fleets.REGION, "RegionOptStatus": "ENABLED_BY_DEFAULT"}]
     refused("ValidationException", account.list_regions, AccountId=fleets.CENTRAL)
+
+
+def test_listed_regions_are_not_all_enabled(clients, refused):
+    """RegionOptStatus {ENABLED, ENABLING, DISABLING, DISABLED, ENABLED_BY_DEFAULT}; <= 50 a page [BC]."""
+    account = clients("account")
+    pages = list(account.get_paginator("list_regions").paginate(PaginationConfig={"PageSize": 10}))
+    statuses = {r["RegionName"]: r["RegionOptStatus"] for page in pages for r in page["Regions"]}
+    assert len(pages) == 2
+    assert (statuses[fleets.REGION], statuses[fleets.DISABLED_REGION]) == ("ENABLED_BY_DEFAULT", "DISABLED")
+    refused("ValidationException", account.list_regions, MaxResults=51)
+
+
+def test_a_member_account_lists_only_its_own_regions(clients, refused):
+    """The caller must be in the management account or a delegated administrator [BC]."""
+    account = clients.assuming(account=fleets.MEMBER)("account")
+    assert account.list_regions()["Regions"]
+    refused("AccessDeniedException", account.list_regions, AccountId=fleets.CLOSED_DOOR)
 
 
 def test_what_only_moto_knows_is_answered_in_the_callers_account(clients):
