@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sandbox.usage import DAY, FIVE_MINUTES, HOUR, day_of_calls, five_minutes
@@ -107,6 +108,10 @@ def last_sample(instance: Instance, metric: str, now: float, *, zero_fill: bool)
     if not stretches or stretches[-1][1] < now - 14 * DAY:
         return None
     if zero_fill:
-        return stretches[-1][1]
+        for since, until in reversed(stretches):
+            at = (math.ceil(until / FIVE_MINUTES) - 1) * FIVE_MINUTES
+            if at >= since:
+                return at
+        return None
     found = [s.at for s in samples(instance, metric, now - 14 * DAY, now, now) if s.calls]
     return found[-1] if found else None

@@ -10,6 +10,7 @@ from sandbox import ids
 from sandbox.checks import Mistake, Reader
 from sandbox.ec2.options import ON_OFF
 from sandbox.ec2.platforms import PLATFORMS
+from sandbox.fleet.churn import Churn, read_churn
 from sandbox.fleet.sources import find_image, find_launch_template, region_of
 from sandbox.fleet.usage import Span, read_usage
 from sandbox.instances import UNTIL_START, Blueprint, Instance, MetadataOptions, Run
@@ -27,8 +28,10 @@ _RESERVATION: Final = 6
 
 @dataclass(slots=True)
 class _Dates:
-    """Spans of days before the anchor."""
+    """Spans of days before the anchor; `churn` instead of them says when its instances ran."""
 
+    anchor: float
+    churn: Churn | None
     launched: Span
     restarted: Span | None
     stopped: Span | None
@@ -36,16 +39,36 @@ class _Dates:
     regressed: Span | None
     fixed: Span | None
 
+    def day(self, instance_id: str, span: Span, what: str) -> float:
+        """The instance's own second in a span."""
+        days = span[0] + (span[1] - span[0]) * ids.fraction(instance_id, what)
+        return float(int(self.anchor - days * DAY))
+
+    def runs(self, instance_id: str, index: int, state: str) -> list[Run]:
+        """When the instance ran."""
+        if self.churn:
+            return [self.churn.run(instance_id, index, self.anchor)]
+        launched = self.day(instance_id, self.launched, "launched")
+        runs = [Run(launched)]
+        if self.restarted:
+            restarted = self.day(instance_id, self.restarted, "restarted")
+            if restarted > launched + _REBOOT_SECONDS:
+                runs = [Run(launched, restarted - _REBOOT_SECONDS), Run(restarted)]
+        if state != "running" and self.stopped:
+            runs[-1].end = max(runs[-1].start, self.day(instance_id, self.stopped, "stopped"))
+        return runs
+
 
 def read_group(given: Reader, account: Account, world: World, number: int) -> None:
     """Read one group and put its instances into the world."""
     region = region_of(given, account)
-    count = given.integer("count", 1, 1, 1_000_000) or 1
-    state = given.choice("state", STATES, "running")
+    churn = read_churn(given)
+    count = churn.count if churn else given.integer("count", 1, 1, 1_000_000) or 1
+    state = given.choice("state", STATES, "terminated" if churn else "running")
     options = _options(given)
     usage, fixed = read_usage(given, world.anchor)
-    blueprint = _blueprint(given, account, region, count, usage=usage, anchor=world.anchor)
-    dates = _dates(given, state, fixed)
+    blueprint = _blueprint(given, account, region, 0 if churn else count, usage=usage, anchor=world.anchor)
+    dates = _dates(given, state, fixed, world.anchor, churn)
     pending = given.choice("options_state", ("applied", "pending"), "applied") == "pending"
     names = _Names(given, count)
     size = given.integer("reservation_size", _RESERVATION if blueprint.asg or blueprint.operator else 1, 1) or 1
@@ -55,7 +78,7 @@ def read_group(given: Reader, account: Account, world: World, number: int) -> No
         instance_id = names.instance_id or ids.aws_id("i", *key, index)
         if instance_id in world.instances:
             raise Mistake(given.place("instance_id"), f'"{instance_id}" is there twice')
-        instance = _instance(instance_id, dates, options, state, world.anchor)
+        instance = _instance(instance_id, dates, options, state, dates.runs(instance_id, index, state))
         instance.account_id, instance.region = account.account_id, region.name
         instance.blueprint, instance.name = blueprint, names.of(index)
         instance.reservation_id = ids.aws_id("r", *key, index // size)
@@ -141,9 +164,11 @@ def _group(given: Reader, region: Region, template: LaunchTemplate | None, wante
     return region.groups.setdefault(name, Group(name, template.template_id if template else "", wanted, 0, 0.0))
 
 
-def _dates(given: Reader, state: str, fixed: Span | None) -> _Dates:
+def _dates(given: Reader, state: str, fixed: Span | None, anchor: float, churn: Churn | None) -> _Dates:
     stopped_default = {"running": None, "stopped": (10.0, 10.0), "terminated": (0.0, 0.0)}[state]
     dates = _Dates(
+        anchor=anchor,
+        churn=churn,
         launched=given.span("launched_days_ago", (100.0, 300.0)) or (100.0, 300.0),
         restarted=given.span("restarted_days_ago", None),
         stopped=given.span("stopped_days_ago", stopped_default),
@@ -162,23 +187,14 @@ def _dates(given: Reader, state: str, fixed: Span | None) -> _Dates:
     return dates
 
 
-def _instance(instance_id: str, dates: _Dates, options: MetadataOptions, state: str, anchor: float) -> Instance:
-    def day(span: Span, what: str) -> float:
-        days = span[0] + (span[1] - span[0]) * ids.fraction(instance_id, what)
-        return float(int(anchor - days * DAY))
-
-    launched = day(dates.launched, "launched")
-    runs = [Run(launched)]
-    if dates.restarted and (restarted := day(dates.restarted, "restarted")) > launched + _REBOOT_SECONDS:
-        runs = [Run(launched, restarted - _REBOOT_SECONDS), Run(restarted)]
-    if state != "running" and dates.stopped:
-        runs[-1].end = max(runs[-1].start, day(dates.stopped, "stopped"))
+def _instance(instance_id: str, dates: _Dates, options: MetadataOptions, state: str, runs: list[Run]) -> Instance:
+    launched = runs[0].start
     modes = [(launched, options.mode)]
-    if dates.enforced and (enforced := day(dates.enforced, "enforced")) > launched:
+    if dates.enforced and (enforced := dates.day(instance_id, dates.enforced, "enforced")) > launched:
         modes = [(launched, "optional"), (enforced, "required")]
         if dates.regressed:
-            modes.append((max(enforced, day(dates.regressed, "regressed")), "optional"))
-    fixed = day(dates.fixed, "fixed") if dates.fixed else math.inf
+            modes.append((max(enforced, dates.day(instance_id, dates.regressed, "regressed")), "optional"))
+    fixed = dates.day(instance_id, dates.fixed, "fixed") if dates.fixed else math.inf
     return Instance(
         instance_id=instance_id, account_id="", region="", blueprint=Blueprint(""), name="", reservation_id="",
         first_launch=launched, options=options, state=state, runs=runs, modes=modes, fixed_at=fixed,

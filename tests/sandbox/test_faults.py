@@ -13,6 +13,7 @@ from botocore.parsers import ResponseParserError
 
 from sandbox.checks import Mistake
 from tests.sandbox import fleets
+from tests.sandbox.asking import last_hours
 
 
 @pytest.fixture
@@ -32,21 +33,6 @@ def modify(clients, launch):
 
 def tokens(sandbox, instance_id):
     return sandbox.world.instances[instance_id].options.http_tokens
-
-
-def metric_queries(*instance_ids):
-    metric = {"Namespace": "AWS/EC2", "MetricName": "MetadataNoToken"}
-    return [
-        {
-            "Id": f"m{n}",
-            "MetricStat": {
-                "Metric": {**metric, "Dimensions": [{"Name": "InstanceId", "Value": instance_id}]},
-                "Period": 3600,
-                "Stat": "Sum",
-            },
-        }
-        for n, instance_id in enumerate(instance_ids)
-    ]
 
 
 def date_of(answer):
@@ -190,7 +176,7 @@ def test_metric_data_may_be_partial(sandbox, cloudwatch):
     """`StatusCode` in {Complete, InternalError, PartialData, Forbidden}: HTTP 200 does not mean complete [BC]."""
     a, b = [i.instance_id for i in sandbox.world.instances.values() if i.name.startswith("web-")][:2]
     sandbox.set_faults([{"kind": "partial_data", "status_code": "Forbidden", "instances": [a]}])
-    ask = {"MetricDataQueries": metric_queries(a, b), "StartTime": time.time() - 7200, "EndTime": time.time()}
+    ask = last_hours(a, b, hours=2)
     answer = cloudwatch.get_metric_data(**ask)
     assert [r["StatusCode"] for r in answer["MetricDataResults"]] == ["Forbidden", "Complete"]
     assert answer["MetricDataResults"][0]["Values"] == []
@@ -210,7 +196,7 @@ def test_half_a_json_answer_looks_like_an_empty_one(cloudwatch, sandbox):
     """botocore makes no error of JSON it cannot read, so that a success may come without its results."""
     [web] = [i.instance_id for i in sandbox.world.instances.values() if i.name == "web-01"]
     sandbox.set_faults([{"kind": "truncate", "operation": "GetMetricData"}])
-    ask = {"MetricDataQueries": metric_queries(web), "StartTime": time.time() - 7200, "EndTime": time.time()}
+    ask = last_hours(web, hours=2)
     answer = cloudwatch.get_metric_data(**ask)
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
     assert "MetricDataResults" not in answer
@@ -226,7 +212,7 @@ def test_a_truncated_answer_announces_its_whole_length(clients, sandbox):
 def test_metric_data_may_leave_out_ids(sandbox, cloudwatch):
     """ "as much of the operation as possible is still executed" [BC]: an Id asked for need not come back."""
     a, b, c = [i.instance_id for i in sandbox.world.instances.values() if i.name.startswith("web-")][:3]
-    ask = {"MetricDataQueries": metric_queries(a, b, c), "StartTime": time.time() - 7200, "EndTime": time.time()}
+    ask = last_hours(a, b, c, hours=2)
 
     def ids():
         return [result["Id"] for result in cloudwatch.get_metric_data(**ask)["MetricDataResults"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import pytest
 
@@ -85,6 +86,36 @@ def test_a_template_is_named_with_its_version():
     assert world.first_account.regions["us-east-1"].groups["web"].desired == 3
 
 
+def test_churn_is_instances_that_came_and_went():
+    world = build(
+        one_account(churn={"per_day": 40, "days": 14, "lifetime_hours": [0.5, 6]}, usage="steady"), anchor=NOON
+    )
+    gone = list(world.instances.values())
+    lives = [(i.runs[0].start, i.runs[0].end) for i in gone]
+    assert len(gone) == 40 * 14
+    kinds = {(i.state, len(i.runs), i.blueprint.usage.profile) for i in gone}
+    assert kinds == {("terminated", 1, "steady")}
+    assert all(start >= NOON - 14 * 86400 and end < NOON - 3600 for start, end in lives)
+    assert 1800 <= min(end - start for start, end in lives) < max(end - start for start, end in lives) <= 6 * 3600
+    per_day = Counter(int(start // 86400) for start, _ in lives)
+    assert max(per_day.values()) <= 45
+
+
+def test_churn_is_the_same_with_the_same_seed():
+    def lives(seed):
+        world = build(one_account(churn={"per_day": 5, "days": 3}), seed=seed, anchor=NOON)
+        return {i.instance_id: i.runs for i in world.instances.values()}
+
+    assert lives(1) == lives(1)
+    assert not set(lives(1)) & set(lives(2))
+
+
+def test_a_group_does_not_want_its_gone_members():
+    fleet = one_account(asg="web", count=3)
+    fleet["accounts"][0]["instances"].append({"asg": "web", "churn": {"per_day": 9}})
+    assert build(fleet).first_account.regions["us-east-1"].groups["web"].desired == 3
+
+
 def test_ten_thousand_instances_take_one_line_too():
     assert len(build(one_account(count=10_000, usage="office")).instances) == 10_000
 
@@ -140,6 +171,14 @@ def test_ten_thousand_instances_take_one_line_too():
         (one_account(stopped_days_ago=3), r'stopped_days_ago: needs a state of "stopped" or "terminated"'),
         (one_account(enforced_days_ago=3), r"http_tokens: must be required with these"),
         (one_account(regressed_days_ago=3), r"regressed_days_ago: needs enforced_days_ago"),
+        (one_account(churn={}, count=3), r"instances\[0\]\.count: is not for a group with churn"),
+        (one_account(churn={}, state="running"), r"instances\[0\]\.state: is not for a group with churn"),
+        (one_account(churn={"per_day": 0}), r"churn\.per_day: 0 is not a number from 0\.01 to 100000"),
+        (
+            one_account(churn={"days": 1, "lifetime_hours": [1, 23]}),
+            r"churn\.lifetime_hours: must be more than 0, and so short that it fits in 1 days",
+        ),
+        (one_account(churn={"a_day": 4}), r"churn\.a_day: is not a known field; did you mean per_day\?"),
         (one_account(tags={"a": 1}), r"instances\[0\]\.tags: must be an object whose values are texts"),
         (
             {"accounts": [{"id": "123456789012", "roles": [{"name": "r", "kind": "king"}]}]},

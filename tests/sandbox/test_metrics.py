@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 
 import pytest
 
 from sandbox.testing import start
+from tests.sandbox.asking import DAY, HOUR, query, this_hour
 from tests.sandbox.clients import Clients
-
-HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
-
-
-def this_hour():
-    return dt.datetime.fromtimestamp(time.time() // 3600 * 3600, dt.UTC)
-
-
-def query(number, instance_id, metric="MetadataNoToken", period=3600, stat="Sum", **more):
-    dimensions = [{"Name": "InstanceId", "Value": instance_id}]
-    named = {"Namespace": "AWS/EC2", "MetricName": metric, "Dimensions": dimensions}
-    return {"Id": f"m{number}", "MetricStat": {"Metric": named, "Period": period, "Stat": stat}, **more}
 
 
 @pytest.fixture
