@@ -16,7 +16,18 @@ os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from sandbox import autoscaling, cloudwatch, control, credentials, ids, organizations, permissions, protocol, sts
+from sandbox import (
+    autoscaling,
+    cloudwatch,
+    control,
+    credentials,
+    ids,
+    organizations,
+    permissions,
+    protocol,
+    scaling,
+    sts,
+)
 from sandbox.calls import OPERATIONS, WRITES, Call, Principal
 from sandbox.ec2 import defaults, describe, images, launch, options, regions, tags, templates
 from sandbox.errors import AwsError, ConnectionCut, NotOurs
@@ -34,7 +45,8 @@ if TYPE_CHECKING:
     Start = Any
 
 OPERATION_MODULES = (
-    autoscaling, cloudwatch, organizations, sts, defaults, describe, images, launch, options, regions, tags, templates,
+    autoscaling, cloudwatch, organizations, scaling, sts,
+    defaults, describe, images, launch, options, regions, tags, templates,
 )  # fmt: skip
 """Imported so that their operations are registered."""
 

@@ -51,7 +51,7 @@ def _scale_out(call: Call, group: Group, count: int) -> None:
 @operation("autoscaling", "UpdateAutoScalingGroup", writes=True)
 def update_auto_scaling_group(call: Call) -> dict[str, Any]:
     """Another template version or capacity; more capacity is launched at once, less terminates the oldest."""
-    group = _find(call, call.params["AutoScalingGroupName"])
+    group = find_group(call, call.params["AutoScalingGroupName"])
     spec = call.params.get("LaunchTemplate")
     if spec:
         group.template_id = find_template(
@@ -68,7 +68,7 @@ def update_auto_scaling_group(call: Call) -> dict[str, Any]:
 @operation("autoscaling", "SetDesiredCapacity", writes=True)
 def set_desired_capacity(call: Call) -> dict[str, Any]:
     """Capacity alone."""
-    _set_desired(call, _find(call, call.params["AutoScalingGroupName"]), int(call.params["DesiredCapacity"]))
+    _set_desired(call, find_group(call, call.params["AutoScalingGroupName"]), int(call.params["DesiredCapacity"]))
     call.applied = True
     return {}
 
@@ -85,7 +85,7 @@ def _set_desired(call: Call, group: Group, desired: int) -> None:
 @operation("autoscaling", "DeleteAutoScalingGroup", writes=True)
 def delete_auto_scaling_group(call: Call) -> dict[str, Any]:
     """With ForceDelete its members are terminated."""
-    group = _find(call, call.params["AutoScalingGroupName"])
+    group = find_group(call, call.params["AutoScalingGroupName"])
     now_in = members(call, group.name)
     if now_in and not call.params.get("ForceDelete"):
         raise AwsError("ResourceInUse", "You cannot delete an AutoScalingGroup while there are instances in it.")
@@ -96,7 +96,8 @@ def delete_auto_scaling_group(call: Call) -> dict[str, Any]:
     return {}
 
 
-def _find(call: Call, name: str) -> Group:
+def find_group(call: Call, name: str) -> Group:
+    """The group of this name in the caller's account and Region."""
     group = call.region.groups.get(name)
     if group is None:
         raise AwsError("ValidationError", f"AutoScalingGroup name not found - {name}")
@@ -123,12 +124,16 @@ def _template_spec(call: Call, template_id: str, version: str) -> dict[str, Any]
     return {"LaunchTemplateId": template_id, "LaunchTemplateName": template.name, "Version": version}
 
 
-def _group(call: Call, group: Group, instances: list[Instance]) -> dict[str, Any]:
+def group_arn(call: Call, name: str) -> str:
+    """The ARN of a group, there or deleted."""
     owner = f"arn:{call.region.partition}:autoscaling:{call.region.name}:{call.region.account_id}"
-    group_id = ids.digest(group.name)[:8]
+    return f"{owner}:autoScalingGroup:{ids.digest(name)[:8]}:autoScalingGroupName/{name}"
+
+
+def _group(call: Call, group: Group, instances: list[Instance]) -> dict[str, Any]:
     return {
         "AutoScalingGroupName": group.name,
-        "AutoScalingGroupARN": f"{owner}:autoScalingGroup:{group_id}:autoScalingGroupName/{group.name}",
+        "AutoScalingGroupARN": group_arn(call, group.name),
         "LaunchTemplate": _template_spec(call, group.template_id, group.template_version),
         "MinSize": group.minimum,
         "MaxSize": group.maximum,

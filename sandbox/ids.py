@@ -17,6 +17,11 @@ def aws_id(prefix: str, *parts: object) -> str:
     return f"{prefix}-{digest(prefix, *parts)[:17]}"
 
 
+def uuid_of(*parts: object) -> str:
+    """A UUID that follows from the parts."""
+    return str(uuid.UUID(digest(*parts)[:32]))
+
+
 def number(*parts: object) -> int:
     """A 60-bit number that follows from the parts."""
     return int(digest(*parts)[:15], 16)
