@@ -22,6 +22,7 @@ from sandbox import (
     control,
     credentials,
     ids,
+    oam,
     organizations,
     permissions,
     protocol,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     Start = Any
 
 OPERATION_MODULES = (
-    autoscaling, cloudwatch, organizations, scaling, sts,
+    autoscaling, cloudwatch, oam, organizations, scaling, sts,
     defaults, describe, images, launch, options, regions, tags, templates,
 )  # fmt: skip
 """Imported so that their operations are registered."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sandbox.calls import Call, operation
 from sandbox.errors import AwsError, NotOurs
 from sandbox.metrics import METRICS, RETENTION, hourly_sums, last_sample, samples
-from sandbox.paging import make_token, paged, read_token
+from sandbox.paging import make_token, read_token
 from sandbox.protocol import Answer, iso
 from sandbox.usage import DAY, FIVE_MINUTES, HOUR
 
 if TYPE_CHECKING:
     from sandbox.instances import Instance
+    from sandbox.world import Region
 
 NAMESPACE: Final = "AWS/EC2"
 MOST_QUERIES: Final = 500
@@ -26,7 +28,10 @@ _PROP: Final = re.compile(r"\$\{PROP\('([^']+)'\)\}")
 
 
 class Query(NamedTuple):
-    """One MetricDataQuery, checked. `instance` is None when the metric has no data here."""
+    """One MetricDataQuery, checked. `instance` is None when the metric has no data here.
+
+    `since` is when the metric became readable; `forbidden` says that it is another account's, without a link.
+    """
 
     query_id: str
     metric: str
@@ -36,6 +41,8 @@ class Query(NamedTuple):
     stat: str
     label: str | None
     returned: bool
+    since: float = -math.inf
+    forbidden: bool = False
 
 
 class Window(NamedTuple):
@@ -93,6 +100,8 @@ def _result(
     if newest_first:
         times, values = times[::-1], values[::-1]
     left = max(0, len(times) - offset - room)
+    if query.forbidden:
+        return _forbidden(query), 0
     status = "PartialData" if left else "Complete"
     fault = call.effects.partial.get(query.instance_id) or call.effects.partial.get("*")
     if fault:
@@ -107,12 +116,19 @@ def _result(
     }, left
 
 
+def _forbidden(query: Query) -> dict[str, Any]:
+    message = {"Code": "Forbidden", "Value": "The account of this metric is not linked to this account."}
+    return {
+        "Id": query.query_id, "Timestamps": [], "Values": [], "StatusCode": "Forbidden", "Messages": [message],
+    }  # fmt: skip
+
+
 def _points(call: Call, query: Query, window: Window) -> tuple[list[int], list[float]]:
     """Oldest first. A period too fine for the window's age gives nothing, and no error."""
     instance = query.instance
     if instance is None or query.period % _finest(call.now - window.start):
         return [], []
-    start = max(window.start, int(call.now - RETENTION) // HOUR * HOUR)
+    start = max(window.start, int(max(call.now - RETENTION, query.since)) // HOUR * HOUR)
     end = min(window.end, call.now)
     whole_hours = start % HOUR == 0 and (window.end % HOUR == 0 or window.end >= call.now)
     if query.stat == "Sum" and query.period == HOUR and whole_hours:
@@ -209,17 +225,37 @@ def _query(call: Call, one: dict[str, Any]) -> Query:
         raise AwsError("ValidationError", f"The sandbox knows the statistics {', '.join(_STATS)}, not {wanted}.")
     metric = stat.get("Metric", {})
     dimensions = {d.get("Name"): d.get("Value") for d in metric.get("Dimensions", [])}
+    owner = _owner(call, one.get("AccountId"))
     instance = None
     if (
         metric.get("Namespace") == NAMESPACE
         and set(dimensions) == {"InstanceId"}
         and stat.get("Unit", "Count") == "Count"
+        and metric.get("MetricName") in METRICS
+        and owner is not None
     ):
-        instance = call.region.instances.get(dimensions["InstanceId"]) if metric.get("MetricName") in METRICS else None
+        instance = owner.instances.get(dimensions["InstanceId"])
     return Query(
         query_id, metric.get("MetricName", ""), str(dimensions.get("InstanceId", "")), instance,
         period, wanted, one.get("Label"), one.get("ReturnData", True) is not False,
+        _readable_since(call, owner), owner is None,
     )  # fmt: skip
+
+
+def _owner(call: Call, account_id: str | None) -> Region | None:
+    """Whose metric a query asks for: the caller's, or with a link another account's; None without a link."""
+    if account_id in {None, call.account.account_id}:
+        return call.region
+    monitoring, source = call.world.monitoring, call.world.accounts.get(str(account_id))
+    if monitoring is None or source is None or not monitoring.links(call.account, source, call.request.region):
+        return None
+    return source.regions[call.request.region]
+
+
+def _readable_since(call: Call, owner: Region | None) -> float:
+    monitoring = call.world.monitoring
+    foreign = monitoring is not None and owner is not None and owner.account_id != call.account.account_id
+    return monitoring.linked_at if monitoring and foreign else -math.inf
 
 
 def _labels(queries: list[Query]) -> list[str]:
@@ -243,23 +279,69 @@ def _labels(queries: list[Query]) -> list[str]:
 
 @operation("cloudwatch", "ListMetrics")
 def list_metrics(call: Call) -> dict[str, Any]:
-    """Metrics that had a point within two weeks, or within about three hours with RecentlyActive."""
+    """Metrics that had a point within two weeks, or within about three hours with RecentlyActive; 500 a page."""
     if call.params.get("Namespace") not in {None, NAMESPACE}:
         raise NotOurs
     recently = call.params.get("RecentlyActive")
     if recently not in {None, "PT3H"}:
         raise AwsError("ValidationError", "RecentlyActive must be PT3H.")
     oldest = call.now - (3 * HOUR + 50 * 60 if recently else 14 * DAY)
-    names = [name for name in METRICS if call.params.get("MetricName") in {None, name}]
-    listed = [
-        {"Namespace": NAMESPACE, "MetricName": name, "Dimensions": [{"Name": "InstanceId", "Value": i.instance_id}]}
-        for i in call.region.held()
-        if _dimensions_match(call, i)
-        for name in names
-        if (last_sample(i, name, call.now, zero_fill=call.world.settings.zero_fill) or 0) >= oldest
+    found, token = _listed(call, _owners(call), oldest)
+    result: dict[str, Any] = {"Metrics": [metric for _, metric in found], "NextToken": token}
+    if call.params.get("IncludeLinkedAccounts") and _monitors(call):
+        result["OwningAccounts"] = [account_id for account_id, _ in found]
+    return result
+
+
+def _monitors(call: Call) -> bool:
+    monitoring = call.world.monitoring
+    return monitoring is not None and monitoring.has_sink(call.account, call.request.region)
+
+
+def _owners(call: Call) -> list[Region]:
+    """Whose metrics are asked for: the caller's, with IncludeLinkedAccounts also those of the linked accounts."""
+    only = call.params.get("OwningAccount")
+    if not call.params.get("IncludeLinkedAccounts"):
+        if only:
+            raise AwsError("InvalidParameterCombination", "OwningAccount needs IncludeLinkedAccounts.")
+        return [call.region]
+    sources = call.world.monitoring.sources if call.world.monitoring else ()
+    owners = (_owner(call, account_id) for account_id in (call.account.account_id, *sources))
+    return [owner for owner in owners if owner is not None and only in {None, owner.account_id}]
+
+
+def _listed(call: Call, owners: list[Region], oldest: float) -> tuple[list[tuple[str, dict[str, Any]]], str | None]:
+    """The page that NextToken asks for, each metric with its owner, and the next token, which remembers a place."""
+    token = call.params.get("NextToken")
+    first, begin = read_token("metrics", token, 2) if token else (0, 0)
+    if first < 0:
+        raise AwsError("InvalidNextToken", "The specified NextToken is not valid.")
+    page: list[tuple[str, dict[str, Any]]] = []
+    for number, owner in enumerate(owners[first:], first):
+        since = max(oldest, _readable_since(call, owner))
+        for place, instance in enumerate(owner.held()[begin:], begin):
+            found = _metrics_of(call, instance, since)
+            if len(page) + len(found) > _LIST_PAGE:
+                return page, make_token("metrics", number, place)
+            page.extend((owner.account_id, metric) for metric in found)
+        begin = 0
+    return page, None
+
+
+def _metrics_of(call: Call, instance: Instance, since: float) -> list[dict[str, Any]]:
+    if not _dimensions_match(call, instance):
+        return []
+    zeros = call.world.settings.zero_fill
+    return [
+        {
+            "Namespace": NAMESPACE,
+            "MetricName": name,
+            "Dimensions": [{"Name": "InstanceId", "Value": instance.instance_id}],
+        }
+        for name in METRICS
+        if call.params.get("MetricName") in {None, name}
+        and (last_sample(instance, name, call.now, zero_fill=zeros) or 0) >= since
     ]
-    page, token = paged(call, listed, _LIST_PAGE)
-    return {"Metrics": page, "NextToken": token}
 
 
 def _dimensions_match(call: Call, instance: Instance) -> bool:

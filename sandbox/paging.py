@@ -19,7 +19,6 @@ T = TypeVar("T")
 _REFUSALS: Final = {
     "account": ("ValidationException", "ValidationException"),
     "autoscaling": ("ValidationError", "InvalidNextToken"),
-    "cloudwatch": ("InvalidParameterValue", "InvalidNextToken"),
     "ec2": ("InvalidParameterValue", "InvalidNextToken"),
     "oam": ("InvalidParameterException", "InvalidParameterException"),
     "organizations": ("InvalidInputException", "InvalidInputException"),

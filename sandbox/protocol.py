@@ -29,6 +29,8 @@ _TARGETS: Final = {
 _REST: Final = {
     ("account", "/listRegions"): "ListRegions",
     ("account", "/getAccountInformation"): "GetAccountInformation",
+    ("oam", "/ListSinks"): "ListSinks",
+    ("oam", "/ListAttachedLinks"): "ListAttachedLinks",
 }
 _LIST_HEAD: Final = 10
 _CREDENTIAL: Final = re.compile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -168,6 +169,24 @@ class Settings:
     page_size: int = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """Cross-account observability: an account that may read the metrics of others (the keys), in some Regions."""
+
+    account_id: str
+    sources: dict[str, None]
+    regions: frozenset[str]
+    linked_at: float = -math.inf
+
+    def has_sink(self, account: Account, region: str) -> bool:
+        """Whether the account has a sink in the Region."""
+        return account.account_id == self.account_id and region in self.regions and region in account.regions
+
+    def links(self, account: Account, source: Account, region: str) -> bool:
+        """Whether the account's sink in the Region has a link from the source account; both must use the Region."""
+        return self.has_sink(account, region) and source.account_id in self.sources and region in source.regions
+
+
 @dataclass(slots=True)
 class World:
     """Everything. `lock` is held by whoever changes it."""
@@ -180,6 +199,7 @@ class World:
     partition: str = "aws"
     organization_id: str | None = None
     management_account: str = ""
+    monitoring: Monitoring | None = None
     instances: dict[str, Instance] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     listeners: list[Any] = field(default_factory=list)

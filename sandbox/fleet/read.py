@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,7 @@ from sandbox.fleet.sources import read_images, read_templates
 from sandbox.partitions import PARTITIONS, Partition
 from sandbox.permissions import KINDS
 from sandbox.usage import DAY, HOUR
-from sandbox.world import Account, Defaults, LongTermKey, Region, Role, Settings, World
+from sandbox.world import Account, Defaults, LongTermKey, Monitoring, Region, Role, Settings, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +54,7 @@ def build(fleet: Mapping[str, Any], *, seed: int | None = None, anchor: float | 
     for given in accounts:
         _account(given, world)
     _organization(top, world)
+    world.monitoring = _monitoring(top, world)
     for given in accounts:
         _contents(given, world)
     _credentials(top, world)
@@ -136,6 +138,30 @@ def _organization(top: Reader, world: World) -> None:
     given.finish()
     if not absent and (chosen or len(world.accounts) > 1):
         world.organization_id = chosen or f"o-{ids.digest('organization', world.seed, first)[:10]}"
+
+
+def _monitoring(top: Reader, world: World) -> Monitoring | None:
+    """`monitoring`: who may read whose metrics."""
+    if not top.has("monitoring"):
+        return None
+    given = top.object("monitoring")
+    account = world.accounts[given.choice("account", world.accounts)]
+    others = dict.fromkeys(account_id for account_id in world.accounts if account_id != account.account_id)
+    given.has("linked")
+    linked = others if given.data.get("linked") == "all" else dict.fromkeys(given.texts("linked"))
+    for account_id in linked:
+        if account_id not in others:
+            raise Mistake(given.place("linked"), f'"{account_id}" is not another account of this fleet')
+    regions = given.texts("regions") or list(account.regions)
+    for name in regions:
+        if name not in account.regions:
+            raise Mistake(
+                given.place("regions"),
+                f'"{name}" is not a Region of the monitoring account: {", ".join(account.regions)}',
+            )
+    since = world.anchor - given.number("linked_days_ago", 0, 0) * DAY if given.has("linked_days_ago") else -math.inf
+    given.finish()
+    return Monitoring(account.account_id, linked, frozenset(regions), since)
 
 
 def _contents(given: Reader, world: World) -> None:
