@@ -1,0 +1,114 @@
+"""AWS calls of a pass beside the fewest that can answer, for each API: counted by the server, not by the client."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import passes
+from benchmarks.installation import installed, replay
+from benchmarks.passes import SHORT, Pass
+from benchmarks.recorded import HOUR, MOST_POINTS, Fleet
+from benchmarks.replay import ACCOUNTS_A_PAGE, LARGEST_PAGE, MOST_QUERIES
+
+SIZES = (1_000, 10_000, 100_000)
+QUICK = (200,)
+BACKFILL = {False: 10_000, True: 150}  # instances, by quick
+ORGANIZATION = {False: (3_000, 25, 3), True: (120, 3, 2)}  # instances, accounts, Regions
+
+
+@dataclass(frozen=True, slots=True)
+class Fewest:
+    """The fewest calls for a fleet, from what it is and not from what was asked."""
+
+    fleet: Fleet
+    roles: int = 0  # accounts entered by a role
+
+    def of(self, operation: str, seen: dict[str, Any]) -> int:
+        match operation:
+            case "DescribeInstances":
+                return sum(max(1, math.ceil(size / LARGEST_PAGE)) for _, size in self._places())
+            case "GetMetricData":
+                asked = {place: tallies.get(operation, {}) for place, tallies in seen["places"].items()}
+                return sum(metric_calls(size, asked.get(place, {})) for place, size in self._places())
+            case "GetInstanceMetadataDefaults":
+                return self.fleet.accounts * self.fleet.regions
+            case "DescribeRegions" | "GetCallerIdentity":
+                return self.fleet.accounts
+            case "AssumeRole":
+                return self.roles
+            case _:
+                return 0
+
+    def _places(self) -> Iterator[tuple[str, int]]:
+        for account_id in self.fleet.account_ids:
+            for region in self.fleet.region_names:
+                yield f"{account_id}/{region}", len(self.fleet.share(account_id, region))
+
+
+def metric_calls(size: int, asked: dict[str, int]) -> int:
+    """By queries or by the points of the window that was asked for, whichever needs more calls."""
+    hours = (asked.get("end", 0) - asked.get("start", 0)) // HOUR
+    return max(math.ceil(size / MOST_QUERIES), math.ceil(size * hours / MOST_POINTS))
+
+
+def measure(*, quick: bool = False) -> dict[str, Any]:
+    return {
+        "a_day_of_points": [by_size(size) for size in (QUICK if quick else SIZES)],
+        "63_days_of_points": backfill(BACKFILL[quick]),
+        "organization": organization(*ORGANIZATION[quick]),
+    }
+
+
+def by_size(instances: int) -> dict[str, Any]:
+    first, later = passes.two(instances)
+    fewest = Fewest(Fleet(instances))
+    return {
+        "instances": instances,
+        "first_pass": beside(first, fewest),
+        "later_pass": beside(later, fewest),
+    }
+
+
+def backfill(instances: int) -> dict[str, Any]:
+    """The first look with the settings as they come: 63 days of hours, which fill many pages."""
+    with replay(instances=instances, usage="mixed") as server, installed(server.url) as one:
+        first, later = passes.collect(one, server), passes.collect(one, server)
+    fewest = Fewest(Fleet(instances))
+    return {"instances": instances, "first_pass": beside(first, fewest), "later_pass": beside(later, fewest)}
+
+
+def organization(instances: int, accounts: int, regions: int) -> dict[str, Any]:
+    """Every account but the first entered by its role; the fleet is cut into many small shares."""
+    fleet = Fleet(instances, accounts=accounts, regions=regions)
+    with (
+        replay(instances=instances, accounts=accounts, regions=regions, **passes.a_day()) as server,
+        installed(server.url, **SHORT) as one,
+    ):
+        one.manage("accounts", "discover")
+        listed = server.calls(forget=True)["operations"]["ListAccounts"]["calls"]
+        first = passes.collect(one, server)
+    return {
+        "instances": instances,
+        "accounts": accounts,
+        "regions": regions,
+        "discover": {"ListAccounts": ratio(listed, math.ceil(accounts / ACCOUNTS_A_PAGE))},
+        "first_pass": beside(first, Fewest(fleet, roles=accounts - 1)),
+    }
+
+
+def beside(one: Pass, fewest: Fewest) -> dict[str, Any]:
+    """Every operation that was called. What the pass says of itself must be what the server saw."""
+    seen = one.seen
+    made = {name: tally["calls"] for name, tally in sorted(seen["operations"].items())}
+    return {
+        "instances": one.told["instances"],
+        "metric_queries": one.told["metric_queries"],
+        "told_as_seen": one.told["api_calls"] == made,
+        "calls": {name: ratio(calls, fewest.of(name, seen)) for name, calls in made.items()},
+    }
+
+
+def ratio(made: int, fewest: int) -> dict[str, Any]:
+    """`fewest` 0: none of these is needed."""
+    return {"made": made, "fewest": fewest, "ratio": round(made / fewest, 3) if fewest else None}
