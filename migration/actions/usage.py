@@ -68,7 +68,7 @@ def _by_day(pks: Mapping[str, int], series: Sequence[Series]) -> dict[Day, Seque
         pk, day = pks[one.ask.instance_id], one.start.astimezone(UTC).date()
         for first in range(0, len(one.hours), HOURS):
             hours = one.hours[first : first + HOURS]
-            if any(value is not None for value in hours):
+            if hours.count(None) < len(hours):
                 found[pk, day] = hours if len(hours) == HOURS else [*hours, *[None] * (HOURS - len(hours))]
             day += DAY
     return found

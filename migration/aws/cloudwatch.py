@@ -101,7 +101,7 @@ def _add(one: _Gathered, result: dict[str, Any], window: _Window) -> None:
     """Put a result's points at their hours. Two points of one hour cannot be; the later part of an answer wins."""
     hours, first = one.hours, window.first
     for at, value in zip(result.get("Timestamps", ()), result.get("Values", ()), strict=True):
-        place = (int(at.timestamp()) - first) // PERIOD
+        place = (int(at) - first) // PERIOD
         if 0 <= place < window.hours:
             hours[place] = round(value)
     one.status = result.get("StatusCode", "Missing")

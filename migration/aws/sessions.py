@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -107,7 +107,10 @@ class Edge:
         self._believed: OrderedDict[Target, None] = OrderedDict()
         self._clients: dict[tuple[str, str], Any] = {}
         try:
-            self._boto3: Any = boto3.Session(botocore_session=self._core())
+            loader = TrimmedLoader()
+            self._boto3: Any = boto3.Session(botocore_session=_core(loader, timestamp))
+            # CloudWatch's times are the hours of datapoints, thousands to an answer: they stay seconds.
+            self._metrics: Any = boto3.Session(botocore_session=_core(loader, epoch))
             self._ambient = botocore.session.Session()
             self.home_region = region or self._ambient.get_config_variable("region") or FALLBACK_REGION
         except Exception as error:
@@ -283,7 +286,8 @@ class Edge:
         with self._lock:
             key = (service, region)
             if key not in self._clients:
-                client = self._boto3.client(service, region_name=region, config=self._config(service))
+                session = self._metrics if service == "cloudwatch" else self._boto3
+                client = session.client(service, region_name=region, config=self._config(service))
                 client.meta.events.register("before-sign", _sign)
                 self._clients[key] = client
             return self._clients[key]
@@ -302,17 +306,17 @@ class Edge:
             user_agent_extra="imdsdash",
         )
 
-    def _core(self) -> botocore.session.Session:
-        """A botocore session with cut models and no credentials, whose parsers read a number as a time at once.
 
-        A datapoint's timestamp arrives as epoch seconds, and botocore's own reading of it is nearly the whole cost
-        of a GetMetricData answer.
-        """
-        core = botocore.session.Session()
-        core.register_component("data_loader", TrimmedLoader())
-        core.register_component("credential_provider", CredentialResolver(providers=[]))
-        core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=timestamp)
-        return core
+def _core(loader: TrimmedLoader, read_time: Callable[[Any], Any]) -> botocore.session.Session:
+    """A botocore session with cut models and no credentials, whose parsers read times our way.
+
+    botocore's own reading of a datapoint's timestamp is nearly the whole cost of a GetMetricData answer.
+    """
+    core = botocore.session.Session()
+    core.register_component("data_loader", loader)
+    core.register_component("credential_provider", CredentialResolver(providers=[]))
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_time)
+    return core
 
 
 def _place(target: Target, region: str) -> str:
@@ -333,6 +337,11 @@ def timestamp(value: Any) -> datetime:
     except (TypeError, ValueError):
         read = parse_timestamp(value)
     return read.astimezone(UTC) if read.tzinfo is not None else read.replace(tzinfo=UTC)
+
+
+def epoch(value: Any) -> float:
+    """Epoch seconds, in whatever form the time comes."""
+    return value if isinstance(value, int | float) else timestamp(value).timestamp()
 
 
 def session_name(text: str) -> str:

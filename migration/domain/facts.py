@@ -84,7 +84,7 @@ class Series:
 
     ask: Ask
     start: datetime
-    hours: Sequence[int | None]
+    hours: list[int | None]
     complete: bool
     message: str = ""
 

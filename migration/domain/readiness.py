@@ -131,29 +131,33 @@ def weigh(subject: Subject, window: Window) -> Evidence:
     A day is measured when all its 24 hours are. Only the days of the first launch and of a stop we know of
     owe fewer hours, and such a day never counts as a measured one.
     """
-    calls: list[int] = []
+    calls = measured_hours = measured_days = missing = 0
     last: datetime | None = None
-    measured_days = missing = 0
     until = window.until
     if until is None:
         return Evidence(0, 0, 0, None, None)
     for day in (*window.dates, until.date()):
         hours = subject.v1.get(day, NOTHING)
-        for hour, value in enumerate(hours):
-            start = datetime.combine(day, time(hour), UTC)
-            if value is not None:
-                calls.append(value)
-                last = start if value > 0 else last
-            elif start + timedelta(hours=1) <= until and _owed(subject, start):
-                missing += 1
         measured_days += day != until.date() and None not in hours
+        if hours is QUIET:  # most days of most instances, and nothing in them to look at hour by hour
+            measured_hours += HOURS
+            continue
+        for hour, value in enumerate(hours):
+            if value is not None:
+                measured_hours += 1
+                calls += value
+                last = datetime.combine(day, time(hour), UTC) if value else last
+            else:
+                start = datetime.combine(day, time(hour), UTC)
+                missing += start + timedelta(hours=1) <= until and _owed(subject, start)
     for day in sorted(day for day in subject.v1 if day > until.date()):
         # A later answer that was not whole: what it does say counts, what it does not say is not asked of it.
         for hour, value in enumerate(subject.v1[day]):
             if value:
-                calls.append(value)
+                measured_hours += 1
+                calls += value
                 last = datetime.combine(day, time(hour), UTC)
-    return Evidence(measured_days, missing, len(calls), sum(calls) if calls else None, last)
+    return Evidence(measured_days, missing, measured_hours, calls if measured_hours else None, last)
 
 
 def _owed(subject: Subject, start: datetime) -> bool:

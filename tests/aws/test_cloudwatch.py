@@ -11,7 +11,7 @@ from migration.domain.metrics import REJECTED, V1
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 END = START + timedelta(days=1)
-HOURS = [START + timedelta(hours=hour) for hour in range(24)]
+HOURS = [(START + timedelta(hours=hour)).timestamp() for hour in range(24)]
 
 
 class Canned:
@@ -140,7 +140,7 @@ def test_a_result_nobody_asked_for_is_left_aside(ask):
 
 def test_a_point_outside_the_window_is_left_aside(ask):
     told = result("m0", range(24))
-    told["Timestamps"] = [*told["Timestamps"][:-1], END]
+    told["Timestamps"] = [*told["Timestamps"][:-1], END.timestamp()]
 
     series, _ = ask(ONE, {"MetricDataResults": [told]})
 

@@ -42,6 +42,7 @@ class Command(HouseCommand):
 
     def handle(self, **options: Any) -> None:
         started = time.monotonic()
+        edges.spare_the_collector()
         edge = Edge(limits=edges.limits(), pace=edges.pace())
         chosen = accounts(edge, options["account"])
         run = self._begin(options)
