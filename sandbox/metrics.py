@@ -80,21 +80,28 @@ def hourly_sums(instance: Instance, metric: str, start: int, end: float, now: fl
     times: list[int] = []
     sums: list[int] = []
     for since, until in emitting(instance, metric, now):
-        hour = max(start, int(since // HOUR) * HOUR)
-        last = min(until, end)
-        while hour < last:
-            if hour >= since and hour + HOUR <= until:
-                value = _calls(instance, hour)
+        for hour, calls in _days(instance, max(start, int(since // HOUR) * HOUR), min(until, end)):
+            whole = hour >= since and hour + HOUR <= until
+            value = calls if whole else _partial(instance, hour, since, until)
+            if value is None:
+                continue
+            if times and times[-1] == hour:
+                sums[-1] += value
             else:
-                value = _partial(instance, hour, since, until)
-            if value is not None:
-                if times and times[-1] == hour:
-                    sums[-1] += value
-                else:
-                    times.append(hour)
-                    sums.append(value)
-            hour += HOUR
+                times.append(hour)
+                sums.append(value)
     return times, sums
+
+
+def _days(instance: Instance, first: int, last: float) -> Iterator[tuple[int, int | None]]:
+    """The hours with first <= hour < last and their calls, reading each day once."""
+    if instance.blueprint.usage.profile == "boot":
+        yield from ((hour, _calls(instance, hour)) for hour in range(first, math.ceil(last), HOUR))
+        return
+    for day in range(first // DAY, math.ceil(last / DAY)):
+        calls = day_of_calls(instance.blueprint.usage, instance.number, instance.fixed_at, day)
+        for hour in range(max(first, day * DAY), min(math.ceil(last), (day + 1) * DAY), HOUR):
+            yield hour, calls[hour % DAY // HOUR]
 
 
 def _partial(instance: Instance, hour: int, since: float, until: float) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +34,7 @@ _REST: Final = {
     ("oam", "/ListAttachedLinks"): "ListAttachedLinks",
 }
 _LIST_HEAD: Final = 10
+_LOADING: Final = threading.Lock()
 _CREDENTIAL: Final = re.compile(
     r"Credential=(?P<key>[^/,\s]*)/(?P<date>\d*)/(?P<region>[^/,]*)/(?P<service>[^/,]*)/aws4_request"
 )
@@ -164,7 +166,8 @@ def iso(seconds: float) -> dt.datetime:
 
 @lru_cache(maxsize=512)
 def _operation_model(service: str, operation: str) -> Any:
-    return get_service_model(service).operation_model(operation)
+    with _LOADING:  # else a hundred first calls at once read EC2's model a hundred times
+        return get_service_model(service).operation_model(operation)
 
 
 def _as_moto_reads(request: Request) -> Any:

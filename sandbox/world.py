@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 from sandbox import ids, partitions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from sandbox.instances import Instance, MetadataOptions
 
 
@@ -233,6 +231,6 @@ def as_dict(options: MetadataOptions) -> dict[str, Any]:
     return {name: getattr(options, name) for name in options.__slots__}
 
 
-def live(instances: Iterable[Instance], now: float) -> list[Instance]:
-    """Without those terminated more than an hour ago, which AWS no longer shows."""
-    return [i for i in instances if i.state != "terminated" or (i.last_stop or now) > now - 3600]
+def is_shown(instance: Instance, now: float) -> bool:
+    """Whether AWS still shows it: an hour after its end it does not."""
+    return instance.state != "terminated" or (instance.last_stop or now) > now - 3600

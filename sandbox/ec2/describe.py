@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.calls import Call, operation
@@ -11,14 +14,17 @@ from sandbox.ec2.platforms import STATE_CODES
 from sandbox.errors import AwsError
 from sandbox.paging import make_token, read_token
 from sandbox.protocol import Answer
-from sandbox.world import live
+from sandbox.world import is_shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from sandbox.instances import Instance
 
 _ID: Final = re.compile(r"i-([0-9a-f]{8}|[0-9a-f]{17})$")
 _SMALLEST_PAGE: Final = 5
 _LARGEST_PAGE: Final = 1000
+_sequence = attrgetter("sequence")
 
 
 def find(call: Call, instance_id: str) -> Instance:
@@ -26,31 +32,29 @@ def find(call: Call, instance_id: str) -> Instance:
     if not _ID.match(instance_id):
         raise AwsError("InvalidInstanceID.Malformed", f'Invalid id: "{instance_id}"')
     found = call.region.instances.get(instance_id)
-    if found is None or found not in live([found], call.now):
+    if found is None or not is_shown(found, call.now):
         raise AwsError("InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' does not exist")
     return found
 
 
-def visible(call: Call) -> list[Instance]:
-    """The instances a list call shows: AWS-run ones only when asked for, or when the account shows them."""
-    shown = live(call.region.held(), call.now)
-    if call.params.get("IncludeManagedResources") or call.account.managed_visibility == "visible":
-        return shown
-    return [instance for instance in shown if not instance.managed]
+def _shown(call: Call, instances: Iterable[Instance]) -> Iterator[Instance]:
+    """What a list call shows: AWS-run ones only when asked for, or when the account shows them; no long gone ones."""
+    managed_too = call.params.get("IncludeManagedResources") or call.account.managed_visibility == "visible"
+    return (i for i in instances if is_shown(i, call.now) and (managed_too or not i.managed))
 
 
-def chosen(call: Call) -> list[Instance]:
-    """Visible instances by ids and filters."""
-    shown = visible(call)
+def _chosen(call: Call, after: int) -> Iterator[Instance]:
+    """Shown instances by ids and filters, in their order and none before its turn; those after a sequence number."""
     wanted = call.params.get("InstanceIds")
     if wanted:
-        known = {instance.instance_id for instance in shown}
-        for instance_id in wanted:
-            find(call, instance_id)
-            if instance_id not in known:
-                raise AwsError("InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' does not exist")
-        shown = [instance for instance in shown if instance.instance_id in set(wanted)]
-    return filters.select(shown, call.params.get("Filters", []), call.now)
+        held = sorted({i.instance_id: i for i in (find(call, one) for one in wanted)}.values(), key=_sequence)
+        hidden = {i.instance_id for i in held} - {i.instance_id for i in _shown(call, held)}
+        if hidden:
+            raise AwsError("InvalidInstanceID.NotFound", f"The instance ID '{min(hidden)}' does not exist")
+    else:
+        held = list(call.region.held())
+    begin = bisect_right(held, after, key=_sequence)
+    return filters.select(_shown(call, held[begin:]), call.params.get("Filters", []), call.now)
 
 
 def page_size(call: Call, default: int) -> int:
@@ -70,17 +74,17 @@ def page_size(call: Call, default: int) -> int:
     return int(size)
 
 
-def cut(call: Call, instances: list[Instance], size: int) -> tuple[list[Instance], str | None]:
+def _page(call: Call, size: int, *, running: bool = False) -> tuple[list[Instance], str | None]:
     """The page that NextToken asks for, and the token of the next one; a page may be empty and still carry a token."""
     token = call.params.get("NextToken")
     after, empty_before = read_token("instances", token, 2) if token is not None else (0, 0)
     if after < 0:
         raise AwsError("InvalidNextToken", "The specified NextToken is not valid.")
-    rest = [instance for instance in instances if instance.sequence > after]
-    if call.world.settings.empty_pages and rest and not empty_before:
+    found = (instance for instance in _chosen(call, after) if not running or instance.state == "running")
+    page = list(islice(found, size + 1))
+    if call.world.settings.empty_pages and page and not empty_before:
         return [], make_token("instances", after, 1)
-    page = rest[:size]
-    return page, make_token("instances", page[-1].sequence, 0) if len(rest) > size else None
+    return page[:size], make_token("instances", page[size - 1].sequence, 0) if len(page) > size else None
 
 
 @operation("ec2", "DescribeInstances")
@@ -88,7 +92,7 @@ def describe_instances(call: Call) -> Answer:
     """Reservations of the page."""
     size = page_size(call, call.world.settings.page_size)
     call.stop_if_dry_run()
-    page, token = cut(call, chosen(call), size)
+    page, token = _page(call, size)
     stale = {i.instance_id for i in page} if call.effects.stale else set()
     body = render.reservations(page, stale, call.now)
     return Answer(200, render.page("DescribeInstances", call.request.request_id, body, token), "text/xml;charset=UTF-8")
@@ -99,8 +103,7 @@ def describe_instance_status(call: Call) -> dict[str, Any]:
     """Running instances, or all of them with IncludeAllInstances."""
     size = page_size(call, call.world.settings.page_size)
     call.stop_if_dry_run()
-    everything = bool(call.params.get("IncludeAllInstances"))
-    page, token = cut(call, [i for i in chosen(call) if everything or i.state == "running"], size)
+    page, token = _page(call, size, running=not call.params.get("IncludeAllInstances"))
     return {"InstanceStatuses": [_status(instance) for instance in page], "NextToken": token}
 
 

@@ -11,7 +11,7 @@ from sandbox.ec2.render import stamp
 from sandbox.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from sandbox.instances import Instance
 
@@ -48,7 +48,7 @@ _READERS: Final[dict[str, Callable[[Instance], str]]] = {
 }
 
 
-def select(instances: Iterable[Instance], filters: list[dict[str, Any]], now: float) -> list[Instance]:
+def select(instances: Iterable[Instance], filters: list[dict[str, Any]], now: float) -> Iterator[Instance]:
     """The instances that pass all filters; an unknown filter is refused."""
     tests = [_test(each, now) for each in filters]
     if sum(len(each.get("Values", [])) for each in filters) > MOST_VALUES:
@@ -56,7 +56,7 @@ def select(instances: Iterable[Instance], filters: list[dict[str, Any]], now: fl
             "FilterLimitExceeded",
             f"The maximum number of filter values specified on a single call is {MOST_VALUES}.",
         )
-    return [instance for instance in instances if all(test(instance) for test in tests)]
+    return (instance for instance in instances if all(test(instance) for test in tests))
 
 
 def _test(one: dict[str, Any], now: float) -> Callable[[Instance], bool]:
