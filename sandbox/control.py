@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from sandbox.checks import Mistake, Reader
 from sandbox.faults import read_rules
 from sandbox.protocol import Answer
+from sandbox.world import is_shown
 
 if TYPE_CHECKING:
     from sandbox.application import Application
@@ -74,22 +75,26 @@ def _route(  # noqa: C901 - one line a page
 
 
 def fleet(app: Application) -> dict[str, Any]:
-    """Counts."""
+    """Counts; `gone` are the instances that EC2 shows no longer, which the other counts leave out."""
     world = app.world
-    every = tuple(world.instances.values())
+    now = time.time()
+    every = [i for i in tuple(world.instances.values()) if is_shown(i, now)]
     by_tokens = Counter(i.options.mode for i in every)
     return {
         "seed": world.seed,
         "anchor": world.anchor,
         "accounts": len(world.accounts),
-        "instances": len(world.instances),
+        "instances": len(every),
+        "gone": len(world.instances) - len(every),
         "by_mode": by_tokens,
         "by_state": Counter(i.state for i in every),
         "by_account": {
             a.account_id: {
                 "name": a.name,
                 "ou": "/".join(a.path),
-                "regions": {r.name: len(r.instances) for r in a.regions.values()},
+                "regions": {
+                    r.name: sum(is_shown(i, now) for i in r.held()) for r in a.regions.values()
+                },
             }
             for a in world.accounts.values()
         },

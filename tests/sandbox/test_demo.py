@@ -8,6 +8,7 @@ from sandbox.demo import SEED, demo_fleet
 from sandbox.fleet.read import build
 from sandbox.metrics import NO_TOKEN, REJECTED, hourly_sums
 from sandbox.usage import DAY
+from sandbox.world import is_shown
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def calls(world, instances, first_day, last_day, metric=NO_TOKEN):
 def test_it_is_an_organisation_of_twelve_accounts_in_three_regions(world):
     assert len(world.accounts) == 12
     assert {i.region for i in world.instances.values()} == {"us-east-1", "eu-west-1", "ap-southeast-2"}
-    assert 550 <= len(world.instances) <= 650
+    assert 550 <= sum(is_shown(i, world.anchor) for i in world.instances.values()) <= 650
     assert len({a.path for a in world.accounts.values()}) >= 6
 
 
@@ -64,6 +65,17 @@ def test_it_has_an_instance_of_every_kind(world):
     assert any(i.blueprint.public for i in every)
     assert any("<script>" in i.name for i in every)
     assert any("\u202e" in i.name for i in every)
+
+
+def test_a_spot_group_has_members_that_came_called_v1_and_went(world):
+    gone = [i for i in world.instances.values() if not is_shown(i, world.anchor)]
+    assert 60 <= len(gone) <= 100
+    assert {(i.blueprint.asg, i.blueprint.lifecycle) for i in gone} == {("spark-workers", "spot")}
+    assert all(i.runs[0].end - i.runs[0].start <= 6 * 3600 for i in gone)
+    assert all(calls(world, [i], 15, 0) > 0 for i in gone)
+    members = [i for i in of(world, "data-lake") if i.blueprint.asg == "spark-workers" and i not in gone]
+    assert len(members) == 40
+    assert {i.state for i in members} == {"running"}
 
 
 def test_someone_still_calls_v1_after_being_enforced(world):

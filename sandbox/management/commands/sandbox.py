@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from sandbox.checks import Mistake
 from sandbox.demo import SEED, demo_fleet
 from sandbox.faults import read_rules
 from sandbox.fleet.read import build, load
+from sandbox.world import is_shown
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -97,8 +99,9 @@ def _greeting(world: World, url: str) -> str:
     key_id = key.access_key_id if key else "AKIAIOSFODNN7EXAMPLE"
     secret = key.secret_access_key if key else "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
     region = next(iter(world.first_account.regions))
+    shown = sum(is_shown(instance, time.time()) for instance in world.instances.values())
     return (
-        f"Pretend AWS at {url} ({len(world.accounts)} accounts, {len(world.instances)} instances): "
+        f"Pretend AWS at {url} ({len(world.accounts)} accounts, {shown} instances): "
         f"AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID={key_id} AWS_SECRET_ACCESS_KEY={secret} "
         f"AWS_DEFAULT_REGION={region} AWS_EC2_METADATA_DISABLED=true"
     )
