@@ -289,6 +289,7 @@ class Edge:
                 session = self._metrics if service == "cloudwatch" else self._boto3
                 client = session.client(service, region_name=region, config=self._config(service))
                 client.meta.events.register("before-sign", _sign)
+                client.meta.events.register("before-parse", _whole)
                 self._clients[key] = client
             return self._clients[key]
 
@@ -326,6 +327,21 @@ def _place(target: Target, region: str) -> str:
 def _sign(request: Any, **_: Any) -> None:
     """The event `before-sign`: the credentials of the call at hand. Without any the client has none, and refuses."""
     request.context.setdefault("signing", {})["request_credentials"] = _signs.get()
+
+
+def _whole(response_dict: dict[str, Any], operation_model: Any, **_: Any) -> None:
+    """The event `before-parse`: an answer that was cut off is no answer.
+
+    botocore does not compare a body with its Content-Length, and reads half a JSON document as an empty one: a page
+    of metrics that was cut in the middle would be the last page. Raises Unreachable.
+    """
+    headers = response_dict["headers"]
+    told, body = headers.get("content-length"), response_dict.get("body")
+    if told is None or headers.get("content-encoding") or not isinstance(body, bytes):
+        return
+    if len(body) != int(told):
+        name = str(operation_model.name)
+        raise errors.Unreachable(f"{name}: the answer was cut off: {len(body)} of {told} bytes came.", operation=name)
 
 
 def timestamp(value: Any) -> datetime:

@@ -1,6 +1,6 @@
 """What AWS said, as frozen values. `None` always means: AWS did not say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 

@@ -226,3 +226,21 @@ def _signs_now():
     from migration.aws.sessions import _signs
 
     return _signs.get()
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [("ec2", "describe_instances"), ("cloudwatch", "list_metrics"), ("sts", "get_caller_identity")],
+)
+def test_an_answer_that_was_cut_off_is_no_answer_in_any_protocol(aws, service, operation):
+    """botocore reads half a JSON document as an empty one, so a cut page would be the last page."""
+    sandbox = aws(fleets.alone({"count": 3, "name_prefix": "web"}))
+    one = edge()
+    me = one.ambient()
+    sandbox.set_faults([{"kind": "truncate"}])
+    sandbox.clear_calls()
+
+    with pytest.raises(errors.Unreachable, match="cut off"):
+        one.ask(me, service, REGION, operation)
+
+    assert len(sandbox.calls()) == 2
