@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from itertools import islice
 from typing import Any, TypeAlias
@@ -116,13 +117,22 @@ def _convert(field: Field) -> Convert:
     for kind, exact in ((models.IntegerField, int), (models.BooleanField, bool), (models.FloatField, float)):
         if isinstance(concrete, kind):
             return partial(_exactly, exact, slow)
-    if isinstance(concrete, models.DateField):  # a DateTimeField is one
+    if isinstance(concrete, models.DateTimeField) and connection.timezone in {None, UTC}:
+        return partial(_moment, lru_cache(REMEMBERED)(slow), connection.vendor == "sqlite")
+    if isinstance(concrete, models.DateField):
         return lru_cache(REMEMBERED)(slow)
     return slow
 
 
 def _exactly(exact: type[Any], slow: Convert, value: Any) -> Any:
     return value if value is None or type(value) is exact else slow(value)
+
+
+def _moment(slow: Convert, as_text: bool, value: Any) -> Any:  # noqa: FBT001 -- partial() binds it
+    """A moment in UTC as DateTimeField gives it to a database that counts in UTC, at a tenth of the cost."""
+    if type(value) is not datetime or value.tzinfo is not UTC:
+        return slow(value)
+    return str(value.replace(tzinfo=None)) if as_text else value
 
 
 def _storable(text: str) -> str:
