@@ -1,6 +1,5 @@
-"""The files around the code say the same as the code: settings, compose, Dockerfile, README, roles, CI."""
+"""The files around the code say the same as the code: settings, compose, Dockerfile, README, CI."""
 
-import json
 import os
 import re
 import subprocess
@@ -208,72 +207,6 @@ def test_every_link_to_a_file_of_ours_leads_somewhere(name: str):
     links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text(name))
 
     assert [link for link in links if not ((ROOT / name).parent / link).exists()] == []
-
-
-# --- the roles -----------------------------------------------------------------------------------------
-
-
-def policy(name: str) -> list[dict]:
-    return json.loads(text(f"deploy/{name}.json"))["Statement"]
-
-
-def role(name: str) -> dict:
-    return yaml.safe_load(text("deploy/roles.yaml"))["Resources"][name]["Properties"]
-
-
-def test_the_template_and_the_policies_say_the_same():
-    wide, narrow = "arn:aws:ec2:*:*:instance/*", {"Fn::Sub": "arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:instance/*"}
-    for resource, name in (("ReaderRole", "reader-role"), ("EnforcerRole", "enforcer-role")):
-        (inline,) = role(resource)["Policies"]
-        expected = [
-            statement | {"Resource": narrow if statement["Resource"] == wide else statement["Resource"]}
-            for statement in policy(name)
-        ]
-        assert inline["PolicyDocument"]["Statement"] == expected
-
-
-def test_the_reader_may_do_what_the_reading_code_calls_and_nothing_else():
-    source = text("migration/aws/ec2.py")
-    called = {f"ec2:{name}" for name in re.findall(r'operation="(\w+)"', source)}
-    called |= {f"cloudwatch:{name}" for name in re.findall(r'operation="(\w+)"', text("migration/aws/cloudwatch.py"))}
-
-    assert {action for statement in policy("reader-role") for action in statement["Action"]} == called
-
-
-def test_the_central_role_may_do_what_discovery_calls_and_enter_the_two_roles():
-    called = set(re.findall(r'operation="(\w+)"', text("migration/aws/organizations.py")))
-    enter, discover = policy("central-policy")
-
-    assert {action.removeprefix("organizations:") for action in discover["Action"]} == called
-    assert enter["Action"] == "sts:AssumeRole"
-    assert [arn.rsplit("/", 1)[1] for arn in enter["Resource"]] == ["imdsdash-reader", "imdsdash-enforcer"]
-
-
-def test_the_enforcer_may_only_tighten():
-    allowed = [statement for statement in policy("enforcer-role") if statement["Effect"] == "Allow"]
-    denied = [statement["Condition"] for statement in policy("enforcer-role") if statement["Effect"] == "Deny"]
-
-    assert [(one["Action"], one["Condition"]) for one in allowed] == [
-        ("ec2:ModifyInstanceMetadataOptions", {"StringEquals": {"ec2:Attribute/HttpTokens": "required"}})
-    ]
-    assert denied == [
-        {"StringEquals": {"aws:ResourceTag/imds-exempt": "true"}},
-        {"Null": {"ec2:Attribute/HttpEndpoint": "false"}},
-    ]
-
-
-@pytest.mark.parametrize("name", ["ReaderRole", "EnforcerRole"])
-def test_a_role_is_entered_only_by_the_central_role_of_the_organization_with_the_external_id(name: str):
-    (statement,) = role(name)["AssumeRolePolicyDocument"]["Statement"]
-
-    assert statement == {
-        "Effect": "Allow",
-        "Principal": {"AWS": {"Ref": "CentralRoleArn"}},
-        "Action": "sts:AssumeRole",
-        "Condition": {
-            "StringEquals": {"sts:ExternalId": {"Ref": "ExternalId"}, "aws:PrincipalOrgID": {"Ref": "OrganizationId"}}
-        },
-    }
 
 
 # --- the house -----------------------------------------------------------------------------------------

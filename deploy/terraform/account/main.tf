@@ -1,0 +1,132 @@
+# imdsdash: the reader and the enforcer role of one account. The same policies stand in ../../roles.yaml and in the
+# JSON files beside it; a test keeps them equal.
+
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+data "aws_iam_policy_document" "trust" {
+  statement {
+    sid     = "EnterWithTheExternalId"
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "AWS"
+      identifiers = [var.central_role_arn]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "sts:ExternalId"
+      values   = [var.external_id]
+    }
+    dynamic "condition" {
+      for_each = compact([var.organization_id])
+      content {
+        test     = "StringEquals"
+        variable = "aws:PrincipalOrgID"
+        values   = [condition.value]
+      }
+    }
+  }
+
+  # Apart, for STS knows no ExternalId where it judges this action.
+  statement {
+    sid     = "NameTheRun"
+    actions = ["sts:SetSourceIdentity"]
+    principals {
+      type        = "AWS"
+      identifiers = [var.central_role_arn]
+    }
+    dynamic "condition" {
+      for_each = compact([var.organization_id])
+      content {
+        test     = "StringEquals"
+        variable = "aws:PrincipalOrgID"
+        values   = [condition.value]
+      }
+    }
+  }
+}
+
+data "aws_iam_policy_document" "reader" {
+  statement {
+    sid = "ReadMetadataOptionsAndUsage"
+    actions = [
+      "autoscaling:DescribeScalingActivities",
+      "cloudwatch:GetMetricData",
+      "cloudwatch:ListMetrics",
+      "ec2:DescribeInstances",
+      "ec2:DescribeRegions",
+      "ec2:GetInstanceMetadataDefaults",
+    ]
+    resources = ["*"]
+  }
+}
+
+data "aws_iam_policy_document" "enforcer" {
+  statement {
+    sid       = "RequireTokens"
+    actions   = ["ec2:ModifyInstanceMetadataOptions"]
+    resources = ["arn:${data.aws_partition.current.partition}:ec2:*:${data.aws_caller_identity.current.account_id}:instance/*"]
+    condition {
+      test     = "StringEquals"
+      variable = "ec2:Attribute/HttpTokens"
+      values   = ["required"]
+    }
+  }
+
+  statement {
+    sid       = "NeverAnExemptInstance"
+    effect    = "Deny"
+    actions   = ["ec2:ModifyInstanceMetadataOptions"]
+    resources = ["*"]
+    condition {
+      test     = "StringEquals"
+      variable = "aws:ResourceTag/imds-exempt"
+      values   = ["true"]
+    }
+  }
+
+  statement {
+    sid       = "NeverTheEndpoint"
+    effect    = "Deny"
+    actions   = ["ec2:ModifyInstanceMetadataOptions"]
+    resources = ["*"]
+    condition {
+      test     = "Null"
+      variable = "ec2:Attribute/HttpEndpoint"
+      values   = ["false"]
+    }
+  }
+}
+
+resource "aws_iam_role" "reader" {
+  name                 = var.reader_role_name
+  path                 = var.role_path
+  description          = "imdsdash reads metadata options and IMDS usage. It can change nothing."
+  max_session_duration = 3600
+  assume_role_policy   = data.aws_iam_policy_document.trust.json
+}
+
+resource "aws_iam_role_policy" "reader" {
+  name   = "read"
+  role   = aws_iam_role.reader.id
+  policy = data.aws_iam_policy_document.reader.json
+}
+
+resource "aws_iam_role" "enforcer" {
+  count = var.with_enforcer ? 1 : 0
+
+  name                 = var.enforcer_role_name
+  path                 = var.role_path
+  description          = "imdsdash sets HttpTokens=required on instances of approved plans. It can neither loosen nor read anything."
+  max_session_duration = 3600
+  assume_role_policy   = data.aws_iam_policy_document.trust.json
+}
+
+resource "aws_iam_role_policy" "enforcer" {
+  count = var.with_enforcer ? 1 : 0
+
+  name   = "require-tokens"
+  role   = aws_iam_role.enforcer[0].id
+  policy = data.aws_iam_policy_document.enforcer.json
+}

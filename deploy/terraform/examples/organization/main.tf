@@ -1,0 +1,68 @@
+# Every account of an organization, with credentials of its management account (or of a delegated administrator of
+# CloudFormation StackSets: then call_as = "DELEGATED_ADMIN"). Trusted access for StackSets is switched on beforehand:
+# aws cloudformation activate-organizations-access
+
+variable "external_id" {
+  description = "The same text as IMDSDASH_EXTERNAL_ID; say it as TF_VAR_external_id."
+  type        = string
+  sensitive   = true
+}
+
+variable "central_role_arn" {
+  description = "The role imdsdash itself runs as."
+  type        = string
+}
+
+data "aws_organizations_organization" "this" {}
+
+resource "aws_cloudformation_stack_set" "roles" {
+  name             = "imdsdash-roles"
+  description      = "The reader and the enforcer role of imdsdash"
+  permission_model = "SERVICE_MANAGED"
+  call_as          = "SELF"
+  capabilities     = ["CAPABILITY_NAMED_IAM"]
+  template_body    = file("${path.module}/../../../roles.yaml")
+
+  parameters = {
+    CentralRoleArn = var.central_role_arn
+    ExternalId     = var.external_id
+    OrganizationId = data.aws_organizations_organization.this.id
+  }
+
+  auto_deployment {
+    enabled                          = true # accounts that join get the roles
+    retain_stacks_on_account_removal = false
+  }
+
+  operation_preferences {
+    failure_tolerance_percentage = 100
+    max_concurrent_percentage    = 25
+  }
+
+  lifecycle {
+    ignore_changes = [administration_role_arn] # CloudFormation sets it by itself
+  }
+}
+
+# IAM is global: the provider's own Region is enough.
+resource "aws_cloudformation_stack_set_instance" "all" {
+  stack_set_name = aws_cloudformation_stack_set.roles.name
+
+  deployment_targets {
+    organizational_unit_ids = data.aws_organizations_organization.this.roots[*].id
+  }
+
+  operation_preferences {
+    failure_tolerance_percentage = 100
+    max_concurrent_percentage    = 25
+  }
+}
+
+# StackSets do not reach the management account.
+module "management_account" {
+  source = "../../account"
+
+  central_role_arn = var.central_role_arn
+  external_id      = var.external_id
+  organization_id  = data.aws_organizations_organization.this.id
+}

@@ -1,0 +1,3 @@
+output "monitoring_role_arn" {
+  value = aws_iam_role.monitoring.arn
+}
