@@ -37,7 +37,7 @@ class AccountFact:
     name: str
     state: str  # AWS's word: PENDING_ACTIVATION, ACTIVE, SUSPENDED, PENDING_CLOSURE, CLOSED
     partition: str
-    ou_path: str  # names of the organizational units from the root down, slash separated, the root left out
+    ou_path: str | None  # names of its units from the root down, slash separated, the root left out; None: not told
     management: bool  # the organization's management account
     owner: str | None = None  # None: the tags were not read
     contact: str | None = None
