@@ -281,6 +281,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
 CELERY_TASK_ROUTES = {
     "migration.tasks.collection.*": {"queue": "collect"},
+    "migration.tasks.discovery.*": {"queue": "collect"},
+    "migration.tasks.probe.*": {"queue": "collect"},
     "migration.tasks.enforcement.*": {"queue": "enforce"},
     "migration.tasks.verification.*": {"queue": "enforce"},
 }
@@ -291,6 +293,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "migration.tasks.collection.dispatch_due",
         "schedule": 60.0,
         "options": {"expires": 55},
+    },
+    "discover-the-organization": {  # once a day; every hour there is one more try after a failure that passes
+        "task": "migration.tasks.discovery.discover_organization",
+        "schedule": crontab(minute="17"),
+        "options": {"expires": 3000},
     },
     "sweep-the-enforcement-queue": {
         "task": "migration.tasks.enforcement.sweep",
