@@ -14,6 +14,7 @@ from typing import Any
 import botocore.session
 import pytest
 import yaml
+from botocore import xform_name
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -221,8 +222,10 @@ def test_every_role_of_terraform_has_that_trust(hcl2, module: str):
 
 
 @cache
-def operations(service: str) -> frozenset[str]:
-    return frozenset(botocore.session.Session().get_service_model(service).operation_names)
+def operations(service: str) -> dict[str, str]:
+    """AWS's name of each operation of a service by boto3's name for it."""
+    names = botocore.session.Session().get_service_model(service).operation_names
+    return {xform_name(name): name for name in names}
 
 
 SERVICES = frozenset({"autoscaling", "cloudwatch", "ec2", "oam", "organizations", "sts"})
@@ -232,9 +235,14 @@ def called(folder: Path) -> set[str]:
     """The operations the modules of a folder name, as IAM spells them, by the services the same module names."""
     found = set()
     for path in folder.glob("*.py"):
-        words = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
-        texts = {word for word in words if isinstance(word, str)}
-        found |= {f"{service}:{word}" for service in texts & SERVICES for word in texts & operations(service)}
+        nodes = ast.walk(ast.parse(path.read_text()))
+        words = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        services = SERVICES & {word.partition(":")[0] for word in words}
+        found |= {
+            f"{service}:{operations(service)[word]}"
+            for service in services
+            for word in words & operations(service).keys()
+        }
     return found - {"sts:GetCallerIdentity"}  # needs no permission
 
 

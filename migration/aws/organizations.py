@@ -4,7 +4,7 @@ Any member may ask which organization it is in; the lists are for its management
 registered as delegated administrators (ORG-lim, BC).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,15 +33,18 @@ class Discovery:
     note: str = ""  # what besides could not be read, in a sentence
 
 
-def read(edge: Edge, target: Target) -> Discovery:
-    """The whole organization. Raises AwsError, with what to do about it when the caller may not ask."""
+def read(edge: Edge, target: Target, *, whose_tags: Callable[[str], bool] = lambda _: True) -> Discovery:
+    """The whole organization. Raises AwsError, with what to do about it when the caller may not ask.
+
+    `whose_tags`: of which accounts the tags are read; that takes one call each, of which AWS gives 10 a second.
+    """
     found = organization(edge, target)
     try:
         units = ou_names(edge, target)
         told = list(_accounts(edge, target))
     except errors.Denied as error:
         raise _not_for(target, found, error) from error
-    people = _People(edge, target)
+    people = _People(edge, target, whose_tags)
     facts = tuple(_fact(one, found, units, people) for one in told)
     return Discovery(found, facts, people.note)
 
@@ -96,13 +99,13 @@ def _accounts(edge: Edge, target: Target) -> Iterator[dict[str, Any]]:
 class _People:
     """Owner and contact by the accounts' tags, until AWS refuses: then nobody's are asked for any more."""
 
-    def __init__(self, edge: Edge, target: Target) -> None:
-        self._edge, self._target = edge, target
+    def __init__(self, edge: Edge, target: Target, whose: Callable[[str], bool]) -> None:
+        self._edge, self._target, self._whose = edge, target, whose
         self.note = ""
 
     def of(self, account_id: str) -> dict[str, str]:
         """Empty when the tags were not read; "" where they name nobody."""
-        if self.note:
+        if self.note or not self._whose(account_id):
             return {}
         try:
             found = {key.lower(): value for key, value in tags(self._edge, self._target, account_id).items()}

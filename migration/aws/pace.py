@@ -22,8 +22,8 @@ class Rate(NamedTuple):
 
 
 # EC2 API throttling: non-mutating actions 100 / 20 per s. CloudWatch quotas: GetMetricData 500 per s, but 50 in older
-# accounts; 396,000 datapoints per s for data older than three hours; ListMetrics 25 per s. Organizations publishes no
-# figure for its readers; what is not named takes OTHER. All are per account and Region.
+# accounts; 396,000 datapoints per s for data older than three hours; ListMetrics 25 per s. Organizations (its user
+# guide, "Throttling limits") by the calling account. What is not named takes OTHER. All are per account and Region.
 LIMITS: Mapping[str, Rate] = {
     "DescribeInstances": Rate(100, 20),
     "DescribeRegions": Rate(100, 20),
@@ -32,6 +32,11 @@ LIMITS: Mapping[str, Rate] = {
     "GetMetricData": Rate(50, 50),
     "GetMetricData points": Rate(396_000, 396_000),
     "ListMetrics": Rate(25, 25),
+    "DescribeOrganization": Rate(2, 1),
+    "ListRoots": Rate(2, 1),
+    "ListAccounts": Rate(12, 8),
+    "ListOrganizationalUnitsForParent": Rate(8, 5),
+    "ListTagsForResource": Rate(15, 10),
     "AssumeRole": Rate(600, 600),  # charged to the caller alone (IAM quotas)
     "GetCallerIdentity": Rate(600, 600),
 }

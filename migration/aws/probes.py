@@ -5,24 +5,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from botocore import xform_name
-
-from migration.aws.cloudwatch import NAMESPACE, V1
-from migration.aws.sessions import Edge, Target, call
+from migration.aws.cloudwatch import NAMESPACE
+from migration.aws.sessions import Edge, Target
+from migration.domain.metrics import V1
 
 NOBODY = "i-00000000000000000"  # an instance id that is well formed and belongs to nobody
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    service: str
-    operation: str
+    action: str  # as IAM spells it
+    operation: str  # as boto3 spells it
     params: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def action(self) -> str:
-        """As IAM spells it."""
-        return f"{self.service}:{self.operation}"
+    def service(self) -> str:
+        return self.action.partition(":")[0]
 
 
 def probes(now: datetime) -> tuple[Probe, ...]:
@@ -31,28 +29,19 @@ def probes(now: datetime) -> tuple[Probe, ...]:
     query = {"Id": "probe", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "Sum"}}
     hour = {"StartTime": now - timedelta(hours=1), "EndTime": now}
     return (
-        Probe("ec2", "DescribeInstances", {"MaxResults": 5}),  # the fewest it takes
-        Probe("ec2", "GetInstanceMetadataDefaults"),
-        Probe("cloudwatch", "GetMetricData", {"MetricDataQueries": [query], **hour}),
-        Probe("cloudwatch", "ListMetrics", {"Namespace": NAMESPACE, "MetricName": V1}),
-        Probe("autoscaling", "DescribeScalingActivities", {"MaxRecords": 1}),
+        Probe("ec2:DescribeInstances", "describe_instances", {"MaxResults": 5}),  # the fewest it takes
+        Probe("ec2:GetInstanceMetadataDefaults", "get_instance_metadata_defaults"),
+        Probe("cloudwatch:GetMetricData", "get_metric_data", {"MetricDataQueries": [query], **hour}),
+        Probe("cloudwatch:ListMetrics", "list_metrics", {"Namespace": NAMESPACE, "MetricName": V1}),
+        Probe("autoscaling:DescribeScalingActivities", "describe_scaling_activities", {"MaxRecords": 1}),
     )
 
 
 def identity(edge: Edge, target: Target) -> str:
     """The ARN the credentials answer as, once it is sure that they are of the target account. Raises AwsError."""
-    return str(_ask(edge, target, edge.home_region, Probe("sts", "GetCallerIdentity"))["Arn"])
+    return str(edge.ask(target, "sts", edge.home_region, "get_caller_identity")["Arn"])
 
 
 def ask(edge: Edge, target: Target, region: str, probe: Probe) -> None:
     """Raises AwsError, Denied when the permission is missing."""
-    _ask(edge, target, region, probe)
-
-
-def _ask(edge: Edge, target: Target, region: str, probe: Probe) -> dict[str, Any]:
-    client = edge.client(target, probe.service, region)
-    place = f"{target.account_id}/{region}"
-    answer: dict[str, Any] = call(
-        lambda: getattr(client, xform_name(probe.operation))(**probe.params), place=place, operation=probe.operation
-    )
-    return answer
+    edge.ask(target, probe.service, region, probe.operation, **probe.params)

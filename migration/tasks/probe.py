@@ -16,10 +16,9 @@ from migration.actions import accounts
 from migration.actions import collection as rows
 from migration.aws import ec2, errors, probes
 from migration.aws.sessions import Edge
-from migration.enums import GapKind, RoleState
+from migration.enums import GapKind
 from migration.models import Account
 from migration.tasks import edges
-from migration.tasks.collection import ROLE_STATES
 
 log = structlog.get_logger(__name__)
 REGIONS = "ec2:DescribeRegions"
@@ -38,9 +37,8 @@ class Finding:
 class Probed:
     """What an account's role let us do."""
 
-    state: RoleState
-    message: str = ""  # why it could not be entered
-    gap: GapKind = GapKind.NONE
+    gap: GapKind = GapKind.NONE  # why it could not be entered
+    message: str = ""
     identity: str = ""  # the ARN that answered
     regions: tuple[str, ...] = ()
     region: str = ""  # where the permissions were tried
@@ -48,7 +46,7 @@ class Probed:
 
     @property
     def entered(self) -> bool:
-        return self.state is RoleState.OK
+        return not self.gap
 
     @property
     def missing(self) -> list[Finding]:
@@ -66,12 +64,12 @@ class Probed:
 
 def probe(edge: Edge, account: Account, *, now: datetime) -> Probed:
     """Try the account's reader role. Nothing is written; a refusal is part of the result."""
-    target = edges.reader_target(account)
+    # A session of its own: one that is kept from before would go on reading after the role has been taken away.
+    target = edges.reader_target(account, run=f"imdsdash-test-{now:%Y%m%dT%H%M%S}")
     try:
         identity = probes.identity(edge, target)
     except errors.AwsError as error:
-        gap = GapKind(error.gap)
-        return Probed(ROLE_STATES.get(gap, RoleState.UNREACHABLE), str(error), gap)
+        return Probed(GapKind(error.gap), str(error))
     findings, regions = [], []
     try:
         regions = ec2.regions(edge, target)
@@ -88,19 +86,18 @@ def probe(edge: Edge, account: Account, *, now: datetime) -> Probed:
             findings.append(Finding(one.action, ok=False, message=str(error)))
         else:
             findings.append(Finding(one.action, ok=True))
-    return Probed(RoleState.OK, identity=identity, regions=tuple(wanted), region=region, findings=tuple(findings))
+    return Probed(identity=identity, regions=tuple(wanted), region=region, findings=tuple(findings))
 
 
 def record(account: Account, found: Probed, *, now: datetime) -> None:
     """Write what a probe found on the account's row, and its Regions where they were told."""
-    denied_regions = [one.message for one in found.missing if one.action == REGIONS]
-    if not found.entered:
-        rows.record_role(account=account, state=found.state, message=found.message, now=now)
-        rows.record_denied_account(account=account, gap=found.gap, message=found.message, now=now)
-    elif denied_regions:
-        rows.record_role(account=account, state=RoleState.DENIED, message=denied_regions[0], now=now)
+    refused = [one.message for one in found.missing if one.action == REGIONS]
+    gap, message = (GapKind.DENIED, refused[0]) if refused else (found.gap, found.message)
+    if gap:  # without its Regions nothing of it can be collected
+        rows.record_not_entered(account=account, gap=gap, message=message, now=now)
+        rows.record_denied_account(account=account, gap=gap, message=message)
     else:
-        rows.record_role(account=account, state=RoleState.OK, message="", now=now)
+        rows.record_entered(account=account, now=now)
         rows.record_regions(account=account, regions=found.regions)
     accounts.record_probe(account=account, told=found.told(), now=now)
 

@@ -4,13 +4,14 @@ import pytest
 
 from migration.aws import organizations
 from migration.aws.errors import Denied, Refused
+from migration.aws.pace import Pace
 from migration.aws.sessions import Edge, Limits, Target
 from migration.domain.accounts import AccountFact
 from tests import fleets
 
 
 def read() -> organizations.Discovery:
-    edge = Edge(limits=Limits(attempts=1))
+    edge = Edge(limits=Limits(attempts=1), pace=Pace(sleep=lambda _: None))
     return organizations.read(edge, edge.ambient())
 
 

@@ -5,12 +5,20 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from migration.aws.pace import Pace
 from migration.enums import AccountSource, RoleState
 from migration.models import Account, Scope
+from migration.tasks import edges
 from sandbox.demo import demo_fleet
 from tests import factories, fleets
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch):
+    """AWS gives ListRoots once a second; the sandbox bears more."""
+    monkeypatch.setattr(edges, "pace", lambda: Pace(sleep=lambda _: None))
 
 
 def say(*words: str) -> str:

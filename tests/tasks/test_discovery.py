@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import time_machine
 
+from migration.aws.pace import Pace
 from migration.enums import AccountSource
 from migration.models import Account
 from migration.tasks import discovery, edges
@@ -12,6 +13,12 @@ from tests import factories, fleets
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch):
+    """AWS gives ListRoots once a second; the sandbox bears more."""
+    monkeypatch.setattr(edges, "pace", lambda: Pace(sleep=lambda _: None))
 
 
 def begin(aws, **member):
@@ -89,3 +96,18 @@ def test_a_refusal_is_told_and_closes_nothing(aws):
     assert Account.objects.filter(enabled=True).count() == 3
     discovery.discover_organization()
     assert len(sandbox.calls(operation="ListAccounts")) == 1
+
+
+def test_of_accounts_with_an_owner_a_seventh_is_asked_for_tags_each_day(aws):
+    fleet = fleets.pair(tags={"owner": "Ada"})
+    fleet["accounts"] += [{"id": f"0000000000{n:02d}", "name": f"n{n}", "tags": {"owner": "x"}} for n in range(14)]
+    sandbox = aws(fleet)
+    discovery.discover(edges.reader(), now=NOW)
+    sandbox.clear_calls()
+
+    with time_machine.travel(datetime(2026, 11, 23, 0, 17, tzinfo=UTC), tick=False):
+        discovery.discover_organization()
+
+    asked = {call["params"]["ResourceId"] for call in sandbox.calls(operation="ListTagsForResource")}
+    assert asked == {fleets.CENTRAL, fleets.CLOSED, "000000000000", "000000000007"}
+    assert Account.objects.exclude(owner="").count() == 15

@@ -1,12 +1,13 @@
 """Trying a role: what is there and what is missing, in AWS's words."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from migration.aws import probes
-from migration.enums import RoleState
+from migration.enums import GapKind, RoleState
 from migration.models import Account, Scope
 from migration.tasks import edges
 from migration.tasks.probe import REGIONS, probe, probe_account
@@ -69,7 +70,7 @@ def test_a_closed_door_is_a_result_and_not_an_error(aws):
 
     found = probe(edges.reader(), member(), now=NOW)
 
-    assert (found.state, found.findings) == (RoleState.DENIED, ())
+    assert (found.gap, found.findings) == (GapKind.DENIED, ())
     assert "AssumeRole" in found.message
 
 
@@ -81,7 +82,7 @@ def test_credentials_that_answer_as_another_account_are_asked_nothing_more(aws):
 
     found = probe(edges.reader(), member(), now=NOW)
 
-    assert found.state is RoleState.WRONG_ACCOUNT
+    assert found.gap is GapKind.WRONG_ACCOUNT
     assert {call["operation"] for call in sandbox.calls()} == {"AssumeRole", "GetCallerIdentity"}
 
 
@@ -139,6 +140,25 @@ def test_credentials_of_the_account_itself_tell_its_partition(aws, monkeypatch):
 
 def test_an_account_that_is_gone_meanwhile_is_nothing_to_do():
     probe_account(987654)
+
+
+def test_a_second_try_does_not_lean_on_the_session_of_the_first(aws):
+    sandbox = aws(fleets.pair())
+    account = member()
+    assert probe(edges.reader(), account, now=NOW).entered
+    sandbox.world.accounts[fleets.MEMBER].deny_assume = True
+
+    assert not probe(edges.reader(), account, now=NOW + timedelta(minutes=1)).entered
+
+
+def test_a_role_that_answers_again_is_collected_at_once(aws):
+    aws(fleets.pair())
+    account = member(role_state=RoleState.DENIED, failures=9, retry_at=NOW + timedelta(days=1))
+
+    probe_account(account.pk)
+
+    account.refresh_from_db()
+    assert (account.failures, account.retry_at) == (0, None)
 
 
 def test_only_configured_regions_are_looked_at(aws, settings):

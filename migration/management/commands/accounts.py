@@ -17,7 +17,6 @@ from migration.actions.accounts import Difference, Kind
 from migration.actions.audit import clean
 from migration.actions.errors import Refused
 from migration.aws import partitions
-from migration.aws.sessions import Edge
 from migration.domain.accounts import BadList, Listed, faults_of, partition_said, read_list
 from migration.enums import AccountSource
 from migration.management.house import HouseCommand
@@ -110,7 +109,7 @@ class Command(HouseCommand):
     def _discover(self, options: dict[str, Any]) -> None:
         dry = options["dry_run"]
         try:
-            found = discovery.discover(Edge(limits=edges.limits()), now=timezone.now(), dry_run=dry)
+            found = discovery.discover(edges.reader(), now=timezone.now(), dry_run=dry)
         except Refused as refusal:
             raise CommandError(str(refusal)) from refusal
         for one in found.summary.differences:
@@ -135,7 +134,7 @@ class Command(HouseCommand):
                 raise CommandError(
                     f"Account {options['account_id']} is not configured; `accounts list` shows those that are."
                 )
-        edge, now, tried = Edge(limits=edges.limits()), timezone.now(), list(chosen)
+        edge, now, tried = edges.reader(), timezone.now(), list(chosen)
         shut, short = 0, 0
         with ThreadPoolExecutor(max_workers=settings.IMDSDASH_COLLECT_THREADS) as pool:
             for account, found in zip(tried, pool.map(lambda one: probe.probe(edge, one, now=now), tried), strict=True):
