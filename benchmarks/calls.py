@@ -9,7 +9,7 @@ from benchmarks import passes
 from benchmarks.installation import installed, replay
 from benchmarks.passes import SHORT, Pass
 from benchmarks.recorded import HOUR, MOST_POINTS, Fleet
-from benchmarks.replay import ACCOUNTS_A_PAGE, LARGEST_PAGE, MOST_QUERIES
+from benchmarks.replay import ACCOUNTS_A_PAGE, LARGEST_PAGE, METRICS_A_PAGE, MOST_QUERIES
 
 SIZES = (1_000, 10_000, 100_000)
 QUICK = (200,)
@@ -31,6 +31,8 @@ class Fewest:
             case "GetMetricData":
                 asked = {place: tallies.get(operation, {}) for place, tallies in seen["places"].items()}
                 return sum(metric_calls(size, asked.get(place, {})) for place, size in self._places())
+            case "ListMetrics":
+                return sum(max(1, math.ceil(size / METRICS_A_PAGE)) for _, size in self._places())
             case "GetInstanceMetadataDefaults":
                 return self.fleet.accounts * self.fleet.regions
             case "DescribeRegions" | "GetCallerIdentity":
@@ -46,10 +48,19 @@ class Fewest:
                 yield f"{account_id}/{region}", len(self.fleet.share(account_id, region))
 
 
-def metric_calls(size: int, asked: dict[str, int]) -> int:
-    """By queries or by the points of the window that was asked for, whichever needs more calls."""
-    hours = (asked.get("end", 0) - asked.get("start", 0)) // HOUR
-    return max(math.ceil(size / MOST_QUERIES), math.ceil(size * hours / MOST_POINTS))
+def metric_calls(size: int, asked: dict[str, Any]) -> int:
+    """For each window that was asked for: by queries or by points, whichever needs more calls.
+
+    An instance needs one query a window. No window: there is nothing to ask where no instance is, else one call each
+    500 at the least.
+    """
+    windows = asked.get("windows", [{"start": 0, "end": 0, "queries": size}])
+    return sum(
+        max(math.ceil(queries / MOST_QUERIES), math.ceil(queries * hours / MOST_POINTS))
+        for queries, hours in (
+            (min(size, window["queries"]), (window["end"] - window["start"]) // HOUR) for window in windows
+        )
+    )
 
 
 def measure(*, quick: bool = False) -> dict[str, Any]:
@@ -71,7 +82,7 @@ def by_size(instances: int) -> dict[str, Any]:
 
 
 def backfill(instances: int) -> dict[str, Any]:
-    """The first look with the settings as they come: 63 days of hours, which fill many pages."""
+    """With the settings as they come: 63 days of hours at the first look, which fill many pages."""
     with replay(instances=instances, usage="mixed") as server, installed(server.url) as one:
         first, later = passes.collect(one, server), passes.collect(one, server)
     fewest = Fewest(Fleet(instances))

@@ -9,7 +9,12 @@ from benchmarks.installation import Installation, Server, Spent, installed, repl
 from benchmarks.recorded import HOUR
 
 # The least history the settings allow, so that a fleet of 100,000 does not bring 150 million points.
-SHORT = {"IMDSDASH_WINDOW_DAYS": "1", "IMDSDASH_BACKFILL_DAYS": "2", "IMDSDASH_OVERLAP_DAYS": "1"}
+SHORT = {
+    "IMDSDASH_WINDOW_DAYS": "1",
+    "IMDSDASH_BACKFILL_DAYS": "2",
+    "IMDSDASH_OVERLAP_DAYS": "1",
+    "IMDSDASH_HISTORY_DAYS": "2",
+}
 POINTS = 24  # recorded of each instance, where a pass shall bring just a day's
 
 

@@ -15,6 +15,7 @@ import re
 import signal
 import time
 from argparse import ArgumentParser, Namespace
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -68,17 +69,13 @@ class Tally:
     first_pages: int = 0  # those without a token
     items: int = 0  # instances, points, metrics or accounts given
     queries: int = 0  # asked, on first pages
-    start: int | None = None  # the widest window asked for, as far as points are recorded, epoch seconds
-    end: int | None = None
+    windows: Counter[Span] = field(default_factory=Counter)  # queries by window, as far as points are recorded of it
 
-    def widen(self, span: Span) -> None:
-        if not span.hours:
-            return
-        self.start = span.first if self.start is None else min(self.start, span.first)
-        self.end = span.end if self.end is None else max(self.end, span.end)
-
-    def told(self) -> dict[str, int]:
-        every = {name: getattr(self, name) for name in ("calls", "first_pages", "items", "queries", "start", "end")}
+    def told(self) -> dict[str, Any]:
+        every = {name: getattr(self, name) for name in ("calls", "first_pages", "items", "queries")}
+        every["windows"] = [
+            {"start": span.first, "end": span.end, "queries": queries} for span, queries in self.windows.items()
+        ]
         return {name: value for name, value in every.items() if value}
 
 
@@ -157,8 +154,7 @@ class Replay:
         queries = call.asked["MetricDataQueries"]
         if len(queries) > MOST_QUERIES:
             raise Refused("ValidationError", f"{len(queries)} queries; the most is {MOST_QUERIES}.")
-        asked = recorded.asked_span(float(call.asked["StartTime"]), float(call.asked["EndTime"]))
-        span = asked.within(self.recorded)
+        span = recorded.asked_span(float(call.asked["StartTime"]), float(call.asked["EndTime"])).within(self.recorded)
         index, begin = (int(part) for part in str(call.asked.get("NextToken", "0-0")).split("-"))
         wanted = [self._series(call, query, span) for query in queries]
         results, given, index, begin = recorded.metric_page(
@@ -170,8 +166,9 @@ class Replay:
             newest_first=call.asked.get("ScanBy") != "TimestampAscending",
         )
         for tally in self._tallies(call):
-            tally.widen(span)
-            tally.queries += 0 if "NextToken" in call.asked else len(queries)
+            asked_now = 0 if "NextToken" in call.asked else len(queries)
+            tally.queries += asked_now
+            tally.windows[span] += asked_now
         more = b',"NextToken":"%d-%d"' % (index, begin) if index < len(wanted) else b""
         return b'{"MetricDataResults":[%s],"Messages":[]%s}' % (results, more), given
 

@@ -27,14 +27,14 @@ DAYS = 14
 USED_V1 = ("steady", "burst5", "burst12")
 READY = ("quiet",)
 ID = re.compile(r"i-[0-9a-f]{17}")
-# Of 1,000; the names say what they are. A gap over all of the history is an instance without a datapoint.
+# Of 1,000; the names say what they are. `silent` has never a datapoint.
 OLD: dict[str, Any] = {"launched_days_ago": 100}
 GROUPS: dict[str, tuple[int, dict[str, Any]]] = {
     "enforced": (380, {"http_tokens": "required", "enforced_days_ago": 60, "usage": "quiet"}),
     "off": (48, {"http_endpoint": "disabled", "usage": "quiet"}),
     "terminated": (21, {"state": "terminated", "usage": "quiet"}),
     "stopped": (39, {"state": "stopped", "stopped_days_ago": 30, "usage": "quiet"}),
-    "silent": (31, {"usage": {"profile": "quiet", "gap_days_ago": [0, 450]}}),
+    "silent": (31, {"usage": {"profile": "quiet", "missing_hours": 1}}),
     "quiet": (266, {"usage": "quiet"}),
     "steady": (100, {"usage": "steady"}),
     "burst5": (60, {"usage": "boot", "restarted_days_ago": 5}),
