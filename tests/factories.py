@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from migration.domain.hours import pack
 from migration.enums import Outcome, Role, RoleState, Status
 from migration.models import Account, Grant, Instance, InstanceDay, Scope, ScopeDay
 
@@ -68,7 +69,7 @@ def instance_day(instance: Instance, day: date, *, hours: list[int | None] | Non
     return InstanceDay.objects.create(
         instance=instance,
         day=day,
-        v1_hours=hours,
+        v1_hours=pack(hours),
         v1_calls=sum(known) if known else None,
         measured_hours=len(known),
     )

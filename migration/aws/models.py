@@ -55,10 +55,10 @@ MEMBERS = {
 class TrimmedLoader(Loader):
     """A loader whose service models are cut, once a process. Safe to share between sessions and threads."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            extra_search_paths=[path for path in os.environ.get("AWS_DATA_PATH", "").split(os.pathsep) if path]
-        )
+    def __init__(self, data_path: str | None = None) -> None:
+        """`data_path`: further folders of models, as boto3's own setting of that name gives them."""
+        super().__init__(extra_search_paths=[path for path in (data_path or "").split(os.pathsep) if path])
+        self._data_path = data_path
         self._trimmed: dict[tuple[str, str | None], dict[str, Any]] = {}
         self._one = threading.Lock()
 
@@ -70,9 +70,7 @@ class TrimmedLoader(Loader):
             key = (service_name, api_version)
             if key not in self._trimmed:
                 # A loader of its own, thrown away: one that lives would keep the whole model, 30 MB of it for EC2.
-                whole = create_loader(os.environ.get("AWS_DATA_PATH")).load_service_model(
-                    service_name, type_name, api_version
-                )
+                whole = create_loader(self._data_path).load_service_model(service_name, type_name, api_version)
                 self._trimmed[key] = trim(service_name, whole)
             return self._trimmed[key]
 

@@ -107,11 +107,11 @@ class Edge:
         self._believed: OrderedDict[Target, None] = OrderedDict()
         self._clients: dict[tuple[str, str], Any] = {}
         try:
-            loader = TrimmedLoader()
+            self._ambient = botocore.session.Session()
+            loader = TrimmedLoader(self._ambient.get_config_variable("data_path"))
             self._boto3: Any = boto3.Session(botocore_session=_core(loader, timestamp))
             # CloudWatch's times are the hours of datapoints, thousands to an answer: they stay seconds.
             self._metrics: Any = boto3.Session(botocore_session=_core(loader, epoch))
-            self._ambient = botocore.session.Session()
             self.home_region = region or self._ambient.get_config_variable("region") or FALLBACK_REGION
         except Exception as error:
             raise errors.translate(error, operation="session", place="this machine") from error

@@ -118,7 +118,8 @@ def read(model: ServiceModel, body: bytes, *, ours: bool):
         factory.set_parser_defaults(timestamp_parser=timestamp)
         parser = factory.create_parser("ec2")
     answer = parser.parse(
-        {"body": body, "headers": {}, "status_code": 200}, model.operation_model("DescribeInstances").output_shape
+        {"body": body, "headers": {}, "status_code": 200},
+        model.operation_model("DescribeInstances").output_shape,  # type: ignore[arg-type]
     )
     return parse.instances(answer, keep_tags=["Owner"]), answer.get("NextToken")
 

@@ -8,12 +8,13 @@ from migration.enums import Role
 from migration.models import Account, Instance, Run, Scope
 from migration.tasks import collection, edges
 from migration.tasks import enforcement as tasks
+from migration.tasks.scope import Passed
 from tests import factories, fleets
 
 WRITE = "ModifyInstanceMetadataOptions"
 
 
-def collect_all() -> dict[str, collection.Passed]:
+def collect_all() -> dict[str, Passed]:
     """One pass over the ambient account, by Region."""
     edge = edges.reader()
     account = collection.ambient_account(edge)

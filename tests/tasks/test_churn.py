@@ -45,7 +45,7 @@ def test_its_calls_are_in_the_rollup_of_the_day_it_lived(aws):
 
     rollup = ScopeDay.objects.get(day=day(5))
     parts = InstanceDay.objects.filter(day=day(5), v1_calls__isnull=False)
-    assert rollup.v1_calls == sum(part.v1_calls for part in parts) > 0
+    assert rollup.v1_calls == sum(part.v1_calls or 0 for part in parts) > 0
     assert rollup.instances_calling_v1 == 3
 
 
