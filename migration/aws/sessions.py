@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from itertools import count
 from typing import Any
 
@@ -29,7 +30,7 @@ from botocore.exceptions import NoCredentialsError
 from botocore.utils import parse_timestamp
 
 from migration.aws import errors, retry
-from migration.aws.models import TrimmedLoader
+from migration.aws.models import TrimmedLoader, cut
 from migration.aws.pace import Pace
 
 SESSION_SECONDS = 3600  # role chaining caps at one hour (IAM quotas); botocore renews it in mid-sweep
@@ -108,7 +109,7 @@ class Edge:
         self._clients: dict[tuple[str, str], Any] = {}
         try:
             self._ambient = botocore.session.Session()
-            loader = TrimmedLoader(self._ambient.get_config_variable("data_path"))
+            self._loader = loader = TrimmedLoader(self._ambient.get_config_variable("data_path"))
             self._boto3: Any = boto3.Session(botocore_session=_core(loader, timestamp))
             # CloudWatch's times are the hours of datapoints, thousands to an answer: they stay seconds.
             self._metrics: Any = boto3.Session(botocore_session=_core(loader, epoch))
@@ -289,9 +290,16 @@ class Edge:
                 session = self._metrics if service == "cloudwatch" else self._boto3
                 client = session.client(service, region_name=region, config=self._config(service))
                 client.meta.events.register("before-sign", _sign)
-                client.meta.events.register("before-parse", _whole)
+                client.meta.events.register("before-parse", self._received)
                 self._clients[key] = client
             return self._clients[key]
+
+    def _received(self, response_dict: dict[str, Any], operation_model: Any, **_: Any) -> None:
+        """The event `before-parse`: refuse half an answer; take out of a page of instances what is not read from it."""
+        _whole(response_dict, str(operation_model.name))
+        inventory = operation_model.name == "DescribeInstances" and response_dict["status_code"] == HTTPStatus.OK
+        if inventory and self._loader.unread is not None:
+            response_dict["body"] = cut(response_dict["body"], self._loader.unread)
 
     def _config(self, service: str) -> Config:
         """One attempt, for asking again is ours: botocore's retry quota belongs to the client, and one client serves
@@ -329,18 +337,16 @@ def _sign(request: Any, **_: Any) -> None:
     request.context.setdefault("signing", {})["request_credentials"] = _signs.get()
 
 
-def _whole(response_dict: dict[str, Any], operation_model: Any, **_: Any) -> None:
-    """The event `before-parse`: an answer that was cut off is no answer.
+def _whole(response: dict[str, Any], name: str) -> None:
+    """An answer that was cut off is no answer.
 
     botocore does not compare a body with its Content-Length, and reads half a JSON document as an empty one: a page
     of metrics that was cut in the middle would be the last page. Raises Unreachable.
     """
-    headers = response_dict["headers"]
-    told, body = headers.get("content-length"), response_dict.get("body")
-    if told is None or headers.get("content-encoding") or not isinstance(body, bytes):
+    told, body = response["headers"].get("content-length"), response.get("body")
+    if told is None or response["headers"].get("content-encoding") or not isinstance(body, bytes):
         return
     if len(body) != int(told):
-        name = str(operation_model.name)
         raise errors.Unreachable(f"{name}: the answer was cut off: {len(body)} of {told} bytes came.", operation=name)
 
 
