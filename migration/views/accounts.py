@@ -18,13 +18,14 @@ from migration.forms import AccountFilterForm, InstanceFilterForm
 from migration.models import Account
 from migration.queries import account as one
 from migration.queries import accounts as many
-from migration.queries import fleet, usage
+from migration.queries import churn, fleet, usage
 from migration.queries.access import visible_accounts
 from migration.views import buttons, fragments
 from migration.views.access import SignedIn, account_for, allowed
 from migration.views.paging import page_of, query_without
 
 CHART_DAYS = 60
+CHURN_DAYS = 14  # as far back as ListMetrics names the dead
 
 
 @require_GET
@@ -76,6 +77,8 @@ def account(request: SignedIn, account_id: str) -> HttpResponse:
             user=request.user, account=found, ready=fleet.enforceable(here).get(found.pk, 0), waiting=waiting, run=run
         ),
         "history": one.history(found),
+        "gone": churn.workloads(found, today=timezone.now().astimezone(UTC).date(), days=CHURN_DAYS),
+        "gone_days": CHURN_DAYS,
     }
     return fragments.answer(request, "migration/account.html", "instances", context | listed)
 
