@@ -321,7 +321,7 @@ module "one_account"  {
   external_id = "0123456789abcdef"
 }
 module "organization" {
-  source           = "./deploy/terraform/examples/organization"
+  source           = "./deploy/terraform/organization"
   external_id      = "0123456789abcdef"
   central_role_arn = "arn:aws-us-gov:iam::111122223333:role/imdsdash"
 }

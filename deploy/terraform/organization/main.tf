@@ -1,17 +1,6 @@
-# Every account of an organization, with credentials of its management account (or of a delegated administrator of
-# CloudFormation StackSets: then call_as = "DELEGATED_ADMIN"). Trusted access for StackSets is switched on beforehand:
+# imdsdash: both roles in every account of an organization, with credentials of its management account (or of a delegated
+# administrator of StackSets: then call_as = "DELEGATED_ADMIN"). Trusted access for StackSets is switched on beforehand:
 # aws cloudformation activate-organizations-access
-
-variable "external_id" {
-  description = "The same text as IMDSDASH_EXTERNAL_ID; say it as TF_VAR_external_id."
-  type        = string
-  sensitive   = true
-}
-
-variable "central_role_arn" {
-  description = "The role imdsdash itself runs as."
-  type        = string
-}
 
 data "aws_organizations_organization" "this" {}
 
@@ -19,14 +8,18 @@ resource "aws_cloudformation_stack_set" "roles" {
   name             = "imdsdash-roles"
   description      = "The reader and the enforcer role of imdsdash"
   permission_model = "SERVICE_MANAGED"
-  call_as          = "SELF"
+  call_as          = var.call_as
   capabilities     = ["CAPABILITY_NAMED_IAM"]
-  template_body    = file("${path.module}/../../../roles.yaml")
+  template_body    = file("${path.module}/../../roles.yaml")
 
   parameters = {
-    CentralRoleArn = var.central_role_arn
-    ExternalId     = var.external_id
-    OrganizationId = data.aws_organizations_organization.this.id
+    CentralRoleArn   = var.central_role_arn
+    ExternalId       = var.external_id
+    OrganizationId   = data.aws_organizations_organization.this.id
+    ReaderRoleName   = var.reader_role_name
+    EnforcerRoleName = var.enforcer_role_name
+    RolePath         = var.role_path
+    WithEnforcer     = var.with_enforcer ? "yes" : "no"
   }
 
   auto_deployment {
@@ -47,6 +40,7 @@ resource "aws_cloudformation_stack_set" "roles" {
 # IAM is global: the provider's own Region is enough.
 resource "aws_cloudformation_stack_set_instance" "all" {
   stack_set_name = aws_cloudformation_stack_set.roles.name
+  call_as        = var.call_as
 
   deployment_targets {
     organizational_unit_ids = data.aws_organizations_organization.this.roots[*].id
@@ -60,9 +54,14 @@ resource "aws_cloudformation_stack_set_instance" "all" {
 
 # StackSets do not reach the management account.
 module "management_account" {
-  source = "../../account"
+  source = "../account"
+  count  = var.call_as == "SELF" ? 1 : 0
 
-  central_role_arn = var.central_role_arn
-  external_id      = var.external_id
-  organization_id  = data.aws_organizations_organization.this.id
+  central_role_arn   = var.central_role_arn
+  external_id        = var.external_id
+  organization_id    = data.aws_organizations_organization.this.id
+  reader_role_name   = var.reader_role_name
+  enforcer_role_name = var.enforcer_role_name
+  role_path          = var.role_path
+  with_enforcer      = var.with_enforcer
 }

@@ -1,0 +1,48 @@
+variable "central_role_arn" {
+  description = "The role imdsdash itself runs as, in the central account. It exists already."
+  type        = string
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/", var.central_role_arn))
+    error_message = "central_role_arn must be the ARN of an IAM role."
+  }
+}
+
+variable "external_id" {
+  description = "The same text as IMDSDASH_EXTERNAL_ID."
+  type        = string
+  sensitive   = true
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_+=,.@:/-]+$", var.external_id)) && length(var.external_id) >= 16 && length(var.external_id) <= 1224
+    error_message = "external_id has 16 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -"
+  }
+}
+
+variable "reader_role_name" {
+  description = "The same text as IMDSDASH_READER_ROLE, without a path."
+  type        = string
+  default     = "imdsdash-reader"
+}
+
+variable "enforcer_role_name" {
+  description = "The same text as IMDSDASH_ENFORCER_ROLE, without a path."
+  type        = string
+  default     = "imdsdash-enforcer"
+}
+
+variable "role_path" {
+  description = "The path of both roles. IMDSDASH_READER_ROLE=team/imdsdash-reader wants /team/ here."
+  type        = string
+  default     = "/"
+}
+
+variable "with_enforcer" {
+  description = "With false, imdsdash can only read this account."
+  type        = bool
+  default     = true
+}
+
+variable "call_as" {
+  description = "SELF in the management account; DELEGATED_ADMIN in a delegated administrator, which cannot make the management account's roles."
+  type        = string
+  default     = "SELF"
+}
