@@ -13,7 +13,7 @@ COPY imdsdash imdsdash
 COPY migration migration
 COPY static static
 COPY templates templates
-COPY deploy/healthcheck.py deploy/healthcheck.py
+COPY deploy deploy
 # Static files are compressed once, here. The key is only for this step: the settings ask for one.
 RUN python -m compileall -q deploy imdsdash migration manage.py \
     && SECRET_KEY="only-while-the-image-is-being-built" IMDSDASH_DATA_DIR=/data \
