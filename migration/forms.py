@@ -1,11 +1,14 @@
 """What comes in from the browser, checked. A wrong filter is no filter; a wrong post is refused."""
 
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from django import forms
 from django.http import QueryDict
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from migration.domain.accounts import PARTITION, ROLE_ARN, partition_of
+from migration.domain.onboarding import Filled, Way
 from migration.enums import Status
 from migration.queries.account import InstanceFilters
 from migration.queries.accounts import ORDERS, AccountFilters
@@ -80,6 +83,43 @@ class AuditFilterForm(forms.Form):
     def before_seq(self) -> int | None:
         seq: int | None = _usable(self).get("before")
         return seq
+
+
+class ConnectForm(forms.Form):
+    """What the texts to copy are filled with, as far as the person says it; none of it is secret."""
+
+    way = forms.ChoiceField(required=False, choices=[(way.value, way.value) for way in Way])
+    partition = forms.RegexField(required=False, regex=rf"^{PARTITION.pattern}$", max_length=16)
+    central = forms.RegexField(
+        required=False,
+        regex=rf"^{ROLE_ARN.pattern}$",
+        max_length=700,
+        strip=True,
+        label="Central role",
+        error_messages={"invalid": "That is not the ARN of a role, such as arn:aws:iam::111122223333:role/imdsdash."},
+    )
+    organization = forms.RegexField(
+        required=False,
+        regex=r"^o-[a-z0-9]{10,32}$",
+        max_length=40,
+        strip=True,
+        label="Organization",
+        error_messages={"invalid": "That is not the id of an organization; it looks like o-a1b2c3d4e5."},
+    )
+
+    def filled(self, known: Filled) -> Filled:
+        """What is known, overridden by what was said."""
+        said = {key: value for key, value in _usable(self).items() if value}
+        partition = said.get("partition") or partition_of(said.get("central", "")) or known.partition
+        other = partition != known.partition  # then neither the known role nor the known organization is of it
+        central = said.get("central") or ("" if other else known.central_role_arn)
+        return replace(
+            known,
+            partition=partition,
+            central_role_arn=central if partition_of(central) == partition else "",
+            central_account="" if other else known.central_account,
+            organization_id=said.get("organization") or ("" if other else known.organization_id),
+        )
 
 
 def _usable(form: forms.Form) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path, re_path
 
-from migration.views import accounts, executive, overview, plans, quality, runs, site
+from migration.views import accounts, connect, executive, overview, plans, quality, runs, site
 
 ACCOUNT = r"^accounts/(?P<account_id>[0-9]{12})/"
 
@@ -11,7 +11,9 @@ urlpatterns = [
     path("", overview.overview, name="overview"),
     path("executive/", executive.executive, name="executive"),
     path("accounts/", accounts.accounts, name="accounts"),
+    path("accounts/connect/", connect.connect, name="connect"),
     re_path(rf"{ACCOUNT}$", accounts.account, name="account"),
+    re_path(rf"{ACCOUNT}test/$", connect.test_role, name="test_role"),
     re_path(rf"{ACCOUNT}plan/$", accounts.draft_plan, name="draft_plan"),
     path("plans/<int:pk>/", plans.plan, name="plan"),
     path("plans/<int:pk>/submit/", plans.submit_plan, name="submit_plan"),

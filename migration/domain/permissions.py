@@ -10,6 +10,7 @@ class Action(StrEnum):
     PLAN = "plan"  # draft a plan, request approval, withdraw it
     DECIDE = "decide"  # approve or reject someone else's request
     STEER = "steer"  # stop or resume a run
+    CONNECT = "connect"  # see how accounts are connected, test their roles
     ADMINISTER = "administer"
 
 
@@ -18,6 +19,7 @@ ROLES_FOR: dict[Action, frozenset[Role]] = {
     Action.PLAN: frozenset({Role.ENGINEER, Role.ADMIN}),
     Action.DECIDE: frozenset({Role.APPROVER, Role.ADMIN}),
     Action.STEER: frozenset({Role.ENGINEER, Role.APPROVER, Role.ADMIN}),
+    Action.CONNECT: frozenset({Role.ENGINEER, Role.ADMIN}),
     Action.ADMINISTER: frozenset({Role.ADMIN}),
 }
 

@@ -40,6 +40,12 @@ def can(user: Person, action: Action, account: Account | None = None) -> bool:
     return allows(roles(user, account), action)
 
 
+def can_everywhere(user: Person, action: Action) -> bool:
+    """May this person do this to every account there is or will be?"""
+    whole = [grant for grant in _grants(user) if grant.account_id is None and not grant.ou_path]
+    return allows(frozenset(Role(grant.role) for grant in whole), action)
+
+
 def visible_accounts(user: Person) -> QuerySet[Account]:
     """The accounts a person may see, whatever the role."""
     wanted = Q(pk__in=[])

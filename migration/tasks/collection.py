@@ -107,12 +107,12 @@ def collect_what_is_due() -> None:
     """One worker's turn: scope after scope while any is due, until its time is over. The table says what is next, so
     any number of workers on any number of hosts share the work, and a message that came twice finds less to do.
     """
-    ends_at = time.monotonic() + settings.IMDSDASH_SLICE_SECONDS
+    slice_ = settings.IMDSDASH_SLICE_SECONDS
+    begins_until = time.monotonic() + slice_ / 2  # a scope begun later might not end before the task's time limit
     for scope in _turns():
-        left = ends_at - time.monotonic()
-        if left <= 0:
+        collect_if_due(edges.reader(), scope, seconds=slice_ / 2)
+        if time.monotonic() > begins_until:
             return
-        collect_if_due(edges.reader(), scope, seconds=left)
 
 
 def _turns() -> Iterator[Scope]:

@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from migration import charts
-from migration.enums import ChangeState, Outcome, RequestState, RunState, Status
+from migration.enums import ChangeState, Outcome, RequestState, RoleState, RunState, Status
 from migration.queries.progress import Mix
 from migration.queries.runs import Progress
 
@@ -30,7 +30,7 @@ ICONS: Mapping[str, str] = {
     Status.MANAGED: "gear-fill",
     Status.GONE: "x-circle-fill",
 }
-# (tone, icon) of the states of requests, runs, changes and passes.
+# (tone, icon) of the states of requests, runs, changes, passes and roles.
 STATES: Mapping[type, Mapping[str, tuple[str, str]]] = {
     RequestState: {
         RequestState.DRAFT: ("neutral", "file-earmark-text"),
@@ -63,6 +63,13 @@ STATES: Mapping[type, Mapping[str, tuple[str, str]]] = {
         Outcome.COMPLETE: ("good", "check-circle-fill"),
         Outcome.INCOMPLETE: ("warn", "exclamation-triangle-fill"),
         Outcome.DENIED: ("bad", "x-circle-fill"),
+    },
+    RoleState: {
+        RoleState.UNTESTED: ("neutral", "hourglass-split"),
+        RoleState.OK: ("good", "check-circle-fill"),
+        RoleState.DENIED: ("bad", "x-circle-fill"),
+        RoleState.WRONG_ACCOUNT: ("bad", "exclamation-octagon-fill"),
+        RoleState.UNREACHABLE: ("warn", "exclamation-triangle-fill"),
     },
 }
 MINUTE, HOUR, DAY = 60, 3600, 86400

@@ -32,6 +32,7 @@ SENTENCES = {
     Action.PLAN: "Planning enforcement needs the role Engineer for this account.",
     Action.DECIDE: "This needs the role Approver.",
     Action.STEER: "Stopping or resuming a run needs the role Engineer or Approver for this account.",
+    Action.CONNECT: "Connecting accounts and testing their roles needs the role Engineer or Admin.",
     Action.ADMINISTER: "This needs the role Admin.",
 }
 

@@ -19,7 +19,7 @@ from migration.models import Account
 from migration.queries import account as one
 from migration.queries import accounts as many
 from migration.queries import churn, fleet, usage
-from migration.queries.access import visible_accounts
+from migration.queries.access import can, visible_accounts
 from migration.views import buttons, fragments
 from migration.views.access import SignedIn, account_for, allowed
 from migration.views.paging import page_of, query_without
@@ -45,6 +45,7 @@ def accounts(request: SignedIn) -> HttpResponse:
         "orders": many.ORDERS,
         "query": query_without(request, "page"),
         "of": visible.count(),
+        "may_connect": can(request.user, Action.CONNECT),
     }
     return fragments.answer(request, "migration/accounts.html", "results", context)
 

@@ -29,7 +29,7 @@ PAGES = (
     # label, url name, icon, action, url names that belong to it
     ("Overview", "overview", "grid-1x2", Action.VIEW, {"overview"}),
     ("Executive", "executive", "file-earmark-text", Action.VIEW, {"executive"}),
-    ("Accounts", "accounts", "clouds", Action.VIEW, {"accounts", "account"}),
+    ("Accounts", "accounts", "clouds", Action.VIEW, {"accounts", "account", "connect"}),
     ("Approvals", "approvals", "check2-square", Action.VIEW, {"approvals", "plan"}),
     ("Runs", "runs", "rocket-takeoff", Action.VIEW, {"runs", "run"}),
     ("Data quality", "data_quality", "bar-chart-line", Action.VIEW, {"data_quality"}),

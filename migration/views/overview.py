@@ -11,7 +11,7 @@ from migration import charts
 from migration.domain.permissions import Action
 from migration.queries import accounts as account_rows
 from migration.queries import fleet, needs, plans, runs, usage
-from migration.queries.access import visible_accounts
+from migration.queries.access import can, visible_accounts
 from migration.views.access import SignedIn, allowed
 
 TREND_DAYS = 60
@@ -68,6 +68,7 @@ def overview(request: SignedIn) -> HttpResponse:
         "pace": pace(days, today=today),
         "needs": needs.needs(rows, inbox=plans.inbox(request.user), paused=runs.paused(request.user)),
         "busiest": account_rows.busiest(rows),
+        "may_connect": can(request.user, Action.CONNECT),
         "runs": [(run, progress[run.pk]) for run in recent],
     }
     return render(request, "migration/overview.html", context)

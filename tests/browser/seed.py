@@ -116,6 +116,8 @@ def _account(dice: random.Random, number: int, row: tuple[Any, ...], now: dateti
         role_message=DENIED if denied else "",
         role_checked_at=now,
         reader_role_arn="arn:aws:iam::222233334444:role/imdsdash-reader",
+        management=name == "shared-services",
+        probe={} if name == "data-platform" else _probe(name, now=now, denied=denied),
     )
     for region in REGIONS:
         _scope(dice, account, region, counts=counts, ends=(first, last), now=now, denied=denied)
@@ -125,6 +127,21 @@ def _account(dice: random.Random, number: int, row: tuple[Any, ...], now: dateti
     for _ in range(3 if number == 2 else 0):
         factories.instance(account, status=Status.MANAGED, operator_managed=True, status_reason="Run by AWS for EKS.")
     return account
+
+
+def _probe(name: str, *, now: datetime, denied: bool) -> dict[str, Any]:
+    """What the last test of the role said."""
+    refused = {"cloudwatch:ListMetrics": f"{DENIED} (ListMetrics)"} if name == "ml-research" else {}
+    actions = ("ec2:DescribeRegions", "ec2:DescribeInstances", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics")
+    findings = [{"action": one, "ok": one not in refused, "message": refused.get(one, "")} for one in actions]
+    told: dict[str, Any] = {"at": (now - timedelta(minutes=40)).isoformat(), "findings": [] if denied else findings}
+    if not denied:
+        told["identity"] = f"arn:aws:sts::210987654321:assumed-role/imdsdash-reader/imdsdash-test-{now:%Y%m%dT%H%M%S}"
+        told["regions"] = list(REGIONS)
+    if name == "shared-services":
+        at = (now - timedelta(hours=5)).isoformat()
+        told["discovery"] = {"at": at, "organization": "o-a1b2c3d4e5", "counts": {"added": 6}, "note": ""}
+    return told
 
 
 def _scope(dice, account, region, *, counts, ends, now, denied) -> Scope:

@@ -45,7 +45,7 @@ def test_every_page_is_accessible_quiet_and_fits_its_window(visit, org, look):
 @pytest.mark.parametrize("look", [DESK, PHONE_DARK], ids=str)
 def test_an_empty_database_shows_what_to_do_next(visit, transactional_db, look):
     visitor = visit(factories.user("anna", Role.ADMIN), look)
-    names = ("overview", "executive", "accounts", "approvals", "runs", "data_quality", "audit")
+    names = ("overview", "executive", "accounts", "connect", "approvals", "runs", "data_quality", "audit")
 
     assert visitor.tour({f"empty-{name}": reverse(name) for name in names}) == {}
 
@@ -67,6 +67,9 @@ def test_what_an_engineer_can_press_is_accessible(visit, org, look):
         "engineer-draft": reverse("plan", args=[org.draft.pk]),
         "engineer-waiting": reverse("plan", args=[org.waiting.pk]),
         "engineer-accounts": reverse("accounts"),
+        "connect-organization": reverse("connect"),
+        "connect-hand": reverse("connect") + "?way=hand&central=nonsense",
+        "connect-here": reverse("connect") + "?way=here&partition=aws-cn",
     }
 
     assert visitor.tour(pages) == {}

@@ -16,12 +16,15 @@ PLAN: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, 
 DECIDE: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, NO, DONE, DONE)}
 STEER: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, DONE, DONE, DONE)}
 AUDIT: Row = {"GET": (LOGIN, NO, NO, NO, OK, OK), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)}
+CONNECT: Row = {"GET": (LOGIN, NO, NO, OK, NO, OK), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)}
 PUBLIC: Row = {"GET": (OK,) * 6, "POST": (WRONG,) * 6}
 MATRIX: dict[str, Row] = {
     "overview": LOOK,
     "executive": LOOK,
     "accounts": LOOK,
     "account": LOOK,
+    "connect": CONNECT,
+    "test_role": PLAN,
     "draft_plan": PLAN,
     "plan": LOOK,
     "submit_plan": PLAN,
@@ -53,7 +56,7 @@ SENT = {
 
 
 def address(name: str, world: World) -> str:
-    if name in {"account", "draft_plan"}:
+    if name in {"account", "draft_plan", "test_role"}:
         return reverse(name, args=[world.account.account_id])
     if name in {"run", "run_progress", "stop_run", "resume_run"}:
         return reverse(name, args=[world.run.pk])
