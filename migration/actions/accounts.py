@@ -202,7 +202,7 @@ def _added(line: Listed, row: Account | None, source: AccountSource, partition: 
     fields |= {name: "" if ambient else getattr(line, name) or roles[name] for name in roles}
     if row is None:
         return Difference(line.account_id, line.name, OPEN, Kind.ADDED, fields | {"source": source})
-    fields["enabled"] = True
+    fields["enabled"] = row.state not in SHUT
     if row.state == LEFT:  # it is wanted although the organization has it no more, and discovery shall leave it alone
         fields |= {"state": OPEN, "source": source}
     elif row.source == AccountSource.AMBIENT and not ambient:

@@ -284,6 +284,15 @@ def test_an_account_that_left_and_is_added_by_hand_is_no_longer_the_organization
     assert (member().source, member().state, member().enabled) == (AccountSource.HAND, "ACTIVE", True)
 
 
+def test_an_account_that_is_closed_stays_closed_when_it_is_listed_again():
+    tell(MEMBER)
+    tell(replace(MEMBER, state="CLOSED"))
+
+    add(Listed(fleets.MEMBER, owner="Noor"))
+
+    assert (member().owner, member().enabled) == ("Noor", False)
+
+
 def test_of_a_list_all_are_added_or_none(monkeypatch):
     real = accounts.audit.append
 

@@ -214,3 +214,13 @@ def test_the_way_there_is_shown_to_those_who_may_go(as_, client):
         assert reverse("connect") not in text(as_("viewer").get(reverse(name)))
     factories.account()
     assert reverse("connect") in text(as_("engineer").get(reverse("accounts")))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_page_costs_the_same_queries_for_one_account_and_for_three(as_, django_assert_num_queries, rows):
+    client = as_("engineer")
+    for _ in range(rows):
+        factories.account()
+
+    with django_assert_num_queries(10):
+        client.get(reverse("connect"))
