@@ -202,6 +202,8 @@ def _added(line: Listed, row: Account | None, source: AccountSource, partition: 
     fields |= {name: "" if ambient else getattr(line, name) or roles[name] for name in roles}
     if row is None:
         return Difference(line.account_id, line.name, OPEN, Kind.ADDED, fields | {"source": source})
+    if any(getattr(row, name) != fields[name] for name in roles):
+        fields |= {"failures": 0, "retry_at": None}  # another door: what the old one said of itself is over
     fields["enabled"] = row.state not in SHUT
     if row.state == LEFT:  # it is wanted although the organization has it no more, and discovery shall leave it alone
         fields |= {"state": OPEN, "source": source}
@@ -264,9 +266,14 @@ def _write(summary: Summary, rows: Mapping[str, Account], *, now: datetime, by: 
 def _told(fields: Mapping[str, Any]) -> dict[str, Any]:
     """For the audit log, which more people read than may know the ExternalId."""
     return {
-        name: ("set" if value else "") if name == "external_id" else getattr(value, "value", value)
-        for name, value in fields.items()
+        name: ("set" if value else "") if name == "external_id" else _plain(value) for name, value in fields.items()
     }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return getattr(value, "value", value)
 
 
 def _cut(name: str, value: str) -> str:

@@ -266,6 +266,17 @@ def test_adding_again_brings_a_changed_external_id_to_an_account(settings):
     assert member().external_id == "the-next-shared-secret"
 
 
+def test_an_account_with_another_role_is_tried_at_once():
+    add(Listed(fleets.MEMBER))
+    Account.objects.update(failures=9, retry_at=NOW)
+    add(Listed(fleets.MEMBER, name="m"))
+    assert member().failures == 9
+
+    add(Listed(fleets.MEMBER, reader_role_arn=f"arn:aws:iam::{fleets.MEMBER}:role/right"))
+
+    assert (member().failures, member().retry_at) == (0, None)
+
+
 def test_an_ambient_account_has_no_roles():
     add(Listed(fleets.MEMBER))
 

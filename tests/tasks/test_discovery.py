@@ -1,5 +1,7 @@
 """The organization by the timetable: once a day, by whichever beat comes first, and only where it is wanted."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -31,6 +33,17 @@ def begin(aws, **member):
 
 def management() -> dict:
     return Account.objects.get(management=True).probe["discovery"]
+
+
+def test_a_worker_knows_every_task_of_the_timetable_and_of_the_pages(settings):
+    asked = "from imdsdash.celery import app; app.loader.import_default_modules(); print(*app.tasks)"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=settings.BASE_DIR, capture_output=True, text=True, check=True
+    )
+
+    known = set(done.stdout.split())
+    assert {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()} <= known
+    assert "migration.tasks.probe.probe_account" in known
 
 
 def test_nothing_is_asked_before_the_first_discovery(aws):
