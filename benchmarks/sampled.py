@@ -5,6 +5,7 @@ is in, C code to the Python function that called it. Unlike cProfile it costs a 
 does not make code of many small functions look dearer than it is.
 """
 
+import gc
 import json
 import sys
 import threading
@@ -28,6 +29,8 @@ class Sampler(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.ended = threading.Event()
+        self.collecting = 0.0  # CPU seconds of the garbage collector, which are in the functions' own too
+        self.began_collecting = 0.0
         self.used: dict[int, float] = {}
         self.modules: defaultdict[str, float] = defaultdict(float)
         self.functions: defaultdict[str, float] = defaultdict(float)
@@ -48,15 +51,26 @@ class Sampler(threading.Thread):
         self.used[ident] = now
         if spent <= 0:
             return
+        if frame.f_code is Sampler.collected.__code__ and frame.f_back is not None:
+            frame = frame.f_back
         module = module_of(frame)
         self.modules[module] += spent
         self.functions[f"{module}.{frame.f_code.co_qualname}"] += spent
         self.ours[innermost(frame)] += spent
 
+    def collected(self, phase: str, _: dict[str, int]) -> None:
+        """What `gc` calls before and after each collection, in the thread that set it off."""
+        if phase == "start":
+            self.began_collecting = time.thread_time()
+        else:
+            self.collecting += time.thread_time() - self.began_collecting
+
     def told(self) -> dict[str, object]:
         total = sum(self.modules.values())
         return {
             "cpu_seconds": round(total, 2),
+            "garbage_collector_seconds": round(self.collecting, 2),
+            "garbage_collector_share": round(self.collecting / total, 3),
             "by_module": shares(self.modules, total),
             "by_function": shares(self.functions, total),
             "by_our_function": shares(self.ours, total),
@@ -88,6 +102,7 @@ def shares(found: Mapping[str, float], total: float) -> list[dict[str, object]]:
 def main(report: str, *words: str) -> None:
     sys.setswitchinterval(SWITCH)
     sampler = Sampler()
+    gc.callbacks.append(sampler.collected)
     sampler.start()
     try:
         execute_from_command_line(["manage.py", *words])
