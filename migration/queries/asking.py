@@ -18,13 +18,15 @@ from django.conf import settings
 from django.db.models import F, Min, Q, QuerySet
 
 from migration.domain.facts import Ask
-from migration.domain.metrics import REJECTED, V1, queries_per_call
+from migration.domain.metrics import POINTS_PER_CALL, REJECTED, V1, queries_per_call
+from migration.domain.readiness import HOURS
 from migration.models import Instance, Scope
 
 CHUNK = 2000
 CATCH_UP = timedelta(days=7)  # further behind: asked from the beginning, in a batch of its own
 PUBLISHED = timedelta(days=15)  # ListMetrics names what published within two weeks
-SLICE = timedelta(days=63)  # of older history, in one pass
+SLICE = timedelta(days=63)  # of older history, in one pass; less of a scope so large that it would not fit a turn
+SLICE_CALLS = 200  # GetMetricData of a slice at most, for one that is not whole is asked again from its beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,7 @@ def history(scope: Scope, *, until: datetime) -> Iterator[Batch]:
     if span is None:
         return
     start, end = span
-    rows = _here(scope).exclude(first_launched_at__gte=end).filter(usage_until__isnull=False)
-    yield from _batches(rows, _v1, start=start, end=end, knows=False)
+    yield from _batches(_older(scope, end), _v1, start=start, end=end, knows=False)
 
 
 def history_slice(scope: Scope, *, until: datetime) -> tuple[datetime, datetime] | None:
@@ -88,7 +89,13 @@ def history_slice(scope: Scope, *, until: datetime) -> tuple[datetime, datetime]
     if scope.history_from <= wanted:
         return None
     end = _at_midnight(scope.history_from)
-    return max(end - SLICE, _at_midnight(wanted)), end
+    affordable = SLICE_CALLS * POINTS_PER_CALL // (HOURS * max(1, _older(scope, end).count()))
+    return max(end - min(SLICE, timedelta(days=max(1, affordable))), _at_midnight(wanted)), end
+
+
+def _older(scope: Scope, end: datetime) -> QuerySet[Instance]:
+    """Those that lived before `end` and are still here."""
+    return _here(scope).exclude(first_launched_at__gte=end).filter(usage_until__isnull=False)
 
 
 def beginning(until: datetime) -> datetime:

@@ -119,7 +119,8 @@ class Pass:
             read = self._usage()
         elif listed and self.kinds.watch:
             read = self._ask(asking.watch(self.scope, until=self.until))
-        by_status = judging.judge_scope(claim=self.claim, until=self.until if read else None, now=self.now)
+        known = self.until if read and self.kinds.usage else None  # the watch alone tells nothing of IMDSv1 calls
+        by_status = judging.judge_scope(claim=self.claim, until=known, now=self.now)
         ending = self._ending(listed=listed, read=read)
         tally = self._write(ending, by_status, listed=listed, read=read)
         log.info("scope_collected", scope=str(self.scope), outcome=ending.outcome, calls=sum(tally.values()))
@@ -141,7 +142,8 @@ class Pass:
         ending = replace(ending, throttled=sum(tally.throttled.values()), clock_skew=tally.clock_skew)
         with transaction.atomic():
             if self.since is not None and not self.unfinished:
-                usage.roll_up(claim=self.claim, since=self.since, until=self.until, complete=read, now=self.now)
+                whole = read and self.kinds.usage
+                usage.roll_up(claim=self.claim, since=self.since, until=self.until, complete=whole, now=self.now)
             if listed and self.kinds.inventory:
                 usage.count_statuses(claim=self.claim, by_status=by_status, now=self.now)
             collection.meter(
@@ -221,21 +223,34 @@ class Pass:
         first = self.scope.usage_at is None
         found = self._try(self._published)
         whole = self._ask(asking.usage(self.scope, until=self.until, again=self.again))
+        self.since = self._first_day()
         if first:
-            self.since = asking.beginning(self.until).date()
             self.history_from = self.since
-        elif self.since is None:  # nobody to ask: the days are known to be empty
-            self.since = self.until.date() - timedelta(days=settings.IMDSDASH_OVERLAP_DAYS)
-        if whole and not first:
+        elif whole and not self.unfinished:
             self._older()
         return found and whole and not self.unfinished
 
+    def _first_day(self) -> date:
+        """From where on days are summed up: all since the last whole reading, for passes that left gaps, or broke off
+        before they summed up, have written there too; and what this one has read before that.
+        """
+        if self.scope.usage_until is None:
+            return asking.beginning(self.until).date()
+        known = min(self.scope.usage_until, self.until).date() - timedelta(days=settings.IMDSDASH_OVERLAP_DAYS)
+        return min(self.since or known, known)
+
     def _older(self) -> None:
-        """One slice of what lies before the days that were asked about so far."""
+        """One slice of what lies before the days that were asked about so far. Not whole, it is asked again with the
+        next daily reading, which it does not hold up.
+        """
         span = asking.history_slice(self.scope, until=self.until)
-        if span is not None and self._ask(asking.history(self.scope, until=self.until)) and not self.unfinished:
+        if span is None:
+            return
+        since = self.since
+        if self._ask(asking.history(self.scope, until=self.until)) and not self.unfinished:
             self.history_from = span[0].date()
-            self.since = min(self.since or self.history_from, self.history_from)
+            since = min(since or self.history_from, self.history_from)
+        self.since, self.unfinished = since, False
 
     def _published(self) -> None:
         """Who published within two weeks and is not listed any more: those count too (ListMetrics)."""

@@ -1,5 +1,9 @@
 import pytest
 
+from migration.aws import retry
+from migration.aws.pace import Pace
+from migration.aws.sessions import Limits
+from migration.tasks import edges
 from migration.tasks import enforcement as tasks
 
 
@@ -10,3 +14,11 @@ def quick(settings, monkeypatch):
     monkeypatch.setattr(tasks, "LOOK", 0.05)
     monkeypatch.setattr(tasks, "IDLE_ROUNDS", 100)
     monkeypatch.setattr(tasks, "nudge", lambda task, *ids: task(*ids))
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """No pause before a second try, no waiting for the pace, and little patience: a test of what is asked, not when."""
+    monkeypatch.setattr(retry, "pause", lambda *_, **__: None)
+    monkeypatch.setattr(edges, "pace", lambda: Pace(sleep=lambda _: None))
+    monkeypatch.setattr(edges, "limits", lambda: Limits(connect_timeout=2, read_timeout=0.5))

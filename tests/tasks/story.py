@@ -1,26 +1,56 @@
 """What the tests of both halves share: a pretend fleet collected, a run approved, a run driven."""
 
+from datetime import datetime
+from typing import Any
+
 from django.utils import timezone
 
 from migration.actions import collection as rows
 from migration.actions import requests
 from migration.enums import Role
-from migration.models import Account, Instance, Run, Scope
+from migration.models import Account, Instance, InstanceDay, RegionDefaults, Run, Scope, ScopeDay
 from migration.tasks import collection, edges
 from migration.tasks import enforcement as tasks
-from migration.tasks.scope import Passed
+from migration.tasks import scope as scopes
 from tests import factories, fleets
 
 WRITE = "ModifyInstanceMetadataOptions"
 
 
-def collect_all() -> dict[str, Passed]:
-    """One pass over the ambient account, by Region."""
+def collect_all(until: datetime | None = None) -> dict[str, scopes.Passed]:
+    """One pass over the ambient account, by Region. `until`: as if it were made when that hour was the last known."""
     edge = edges.reader()
     account = collection.ambient_account(edge)
-    scopes = collection.open_account(edge, account, now=timezone.now())
-    passed = [collection.collect_scope(edge, scope) for scope in scopes]
+    found = collection.open_account(edge, account, now=timezone.now())
+    passed = [collection.collect_scope(edge, scope, until=until) for scope in found]
     return {one.region: one for one in passed if one is not None}
+
+
+# Columns that tell when and how often something was looked at, and by whom; all others are what AWS said.
+OBSERVED = {
+    "id", "first_seen_at", "last_seen_at", "published_at", "status_since", "gone_at", "watch_until", "read_at",
+    "first_enforced_at", "frozen_at", "last_started_at", "inventory_at", "usage_at", "complete_at", "next_due_at",
+    "inventory_due_at", "usage_due_at", "watch_due_at", "clock_skew", "throttled", "fence", "attempts", "not_before",
+}  # fmt: skip
+
+
+def stored() -> dict[str, list[dict[str, Any]]]:
+    """What is known, whenever and in whatever order it was learnt: every row of the collector, by table."""
+    found = {}
+    for model in (Scope, Instance, InstanceDay, ScopeDay, RegionDefaults):
+        names = [field.attname for field in model._meta.concrete_fields if field.attname not in OBSERVED]
+        whose = {"account_id": "account__account_id", "scope_id": "scope__region"}
+        if model is InstanceDay:
+            whose["instance_id"] = "instance__instance_id"
+        rows_ = model.objects.values_list(*[whose.get(name, name) for name in names])
+        found[model.__name__] = sorted((dict(zip(names, row, strict=True)) for row in rows_), key=repr)
+    return found
+
+
+def over_after(monkeypatch, batches: int) -> None:
+    """A pass's time is over after so many batches."""
+    left = iter([False] * batches)
+    monkeypatch.setattr(scopes.Pass, "_over", lambda _: next(left, True))
 
 
 def member() -> Account:

@@ -14,7 +14,7 @@ from migration.queries import asking
 from migration.tasks import collection, edges
 from migration.tasks import scope as scopes
 from tests import fleets
-from tests.tasks.story import collect_all, enter, member, set_options
+from tests.tasks.story import collect_all, enter, member, over_after, set_options
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -269,12 +269,6 @@ def test_an_account_that_locks_us_out_in_mid_pass_is_not_asked_in_its_other_regi
     assert (account.role_state, account.failures) == (RoleState.DENIED, 1)
     assert not collection._due(timezone.now()).exists()
     assert "AssumeRole" in Scope.objects.get().gap_message
-
-
-def over_after(monkeypatch, batches: int) -> None:
-    """A pass's time is over after so many batches."""
-    left = iter([False] * batches)
-    monkeypatch.setattr(scopes.Pass, "_over", lambda _: next(left, True))
 
 
 # --- slices ------------------------------------------------------------------------------------------
