@@ -36,6 +36,23 @@ from migration.aws.pace import Pace
 SESSION_SECONDS = 3600  # role chaining caps at one hour (IAM quotas); botocore renews it in mid-sweep
 FALLBACK_REGION = "us-east-1"
 REMEMBERED = 2000  # roles whose credentials are kept
+# What every true answer has, an empty list included. A proxy's page of well-formed HTML, or a JSON that is none, is
+# read by botocore as an answer without anything in it; and an empty inventory would say that all instances are gone.
+ALWAYS = {
+    "AssumeRole": "Credentials",
+    "DescribeInstances": "Reservations",
+    "DescribeOrganization": "Organization",
+    "DescribeRegions": "Regions",
+    "DescribeScalingActivities": "Activities",
+    "GetCallerIdentity": "Account",
+    "GetMetricData": "MetricDataResults",
+    "ListAccounts": "Accounts",
+    "ListMetrics": "Metrics",
+    "ListOrganizationalUnitsForParent": "OrganizationalUnits",
+    "ListRoots": "Roots",
+    "ListTagsForResource": "Tags",
+    "ModifyInstanceMetadataOptions": "InstanceMetadataOptions",
+}
 
 _signs: ContextVar[Any] = ContextVar("signs", default=None)  # the credentials the request at hand is signed with
 
@@ -184,13 +201,13 @@ class Edge:
             client = self._client(service, region)
         except Exception as error:
             raise errors.translate(error, operation=operation, place=place) from error
+        name = client.meta.method_to_api_mapping[operation]
         for attempt in count(1):
             try:
                 return self._send(client, target, region, operation, params, points=points, place=place)
             except errors.AwsError as told:
-                if told.code in errors.EXPIRED_CODES:
-                    self._forget(target)
-                if once or attempt >= retry.attempts(told, most=self.limits.attempts):
+                # AssumeRole on the way has been tried as often as helps: to try all of it again would square that.
+                if once or told.operation != name or attempt >= retry.attempts(told, most=self.limits.attempts):
                     raise
                 throttled = isinstance(told, errors.Throttled)
             retry.pause(attempt, throttled=throttled)
@@ -210,11 +227,16 @@ class Edge:
         """One attempt, counted, paced and signed as the target. Raises AwsError."""
         name = client.meta.method_to_api_mapping[operation]
         key = (target.account_id, region, name)
+        try:
+            credentials = self._credentials_of(target)
+            credentials.get_frozen_credentials()  # here AssumeRole is asked, when it is time
+        except Exception as error:
+            raise errors.translate(error, operation=name, place=place) from error
         self.pace.wait(key)
         if points:
             self.pace.wait((target.account_id, region, f"{name} points"), points)
         try:
-            with self._signed_as(target):
+            with _signed_with(credentials):
                 self.meter.sent(*key)
                 answer: dict[str, Any] = getattr(client, operation)(**params)
         except Exception as error:
@@ -222,24 +244,22 @@ class Edge:
             if throttled := isinstance(told, errors.Throttled):
                 self.meter.throttled(*key)
             self.pace.answered(key, throttled=throttled)
+            self._compare_clocks(target, region, getattr(error, "response", None) or {})
+            if told.code in errors.EXPIRED_CODES:
+                self._forget(target, credentials)
             raise told from error
         self.pace.answered(key, throttled=False)
         self._compare_clocks(target, region, answer)
+        if (member := ALWAYS.get(name)) and member not in answer:
+            raise errors.Unreachable(
+                f"{name} in {place} got an answer that is not AWS's: it has no {member}.", operation=name
+            )
         return answer
 
     def _compare_clocks(self, target: Target, region: str, answer: dict[str, Any]) -> None:
         date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         if date:
             self.meter.skewed(target.account_id, region, parsedate_to_datetime(date).timestamp() - time.time())
-
-    @contextmanager
-    def _signed_as(self, target: Target) -> Iterator[None]:
-        """Requests sent inside are signed with the target's credentials, and with no others."""
-        token = _signs.set(self._credentials_of(target))
-        try:
-            yield
-        finally:
-            _signs.reset(token)
 
     def _credentials_of(self, target: Target) -> Any:
         with self._lock:
@@ -257,10 +277,11 @@ class Edge:
             self._credentials.move_to_end(target)
             return self._credentials[target]
 
-    def _forget(self, target: Target) -> None:
-        """The session has run out before its time: the next request gets another one."""
+    def _forget(self, target: Target, credentials: Any) -> None:
+        """The session has run out before its time: the next request gets another one, if nobody has got it yet."""
         with self._lock:
-            self._credentials.pop(target, None)
+            if self._credentials.get(target) is credentials:
+                del self._credentials[target]
 
     def _assume(self, target: Target) -> dict[str, str]:
         """What botocore calls to get, and later to renew, the role's credentials."""
@@ -330,6 +351,16 @@ def _core(loader: TrimmedLoader, read_time: Callable[[Any], Any]) -> botocore.se
 
 def _place(target: Target, region: str) -> str:
     return f"{target.account_id}/{region}" if target.account_id else "the ambient account"
+
+
+@contextmanager
+def _signed_with(credentials: Any) -> Iterator[None]:
+    """Requests sent inside are signed with these credentials, and with no others."""
+    token = _signs.set(credentials)
+    try:
+        yield
+    finally:
+        _signs.reset(token)
 
 
 def _sign(request: Any, **_: Any) -> None:

@@ -4,10 +4,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from migration.aws import ec2, errors, retry
 from migration.aws.pace import Pace
-from migration.aws.sessions import Edge, Limits, Target
+from migration.aws.sessions import Edge, Limits, Target, _signed_with
 from tests import fleets
 
 REGION = "us-east-1"
@@ -138,6 +139,41 @@ def test_a_hung_endpoint_is_tried_twice_and_no_more(aws):
     assert len(sandbox.calls(operation="DescribeInstances")) == 2
 
 
+def test_a_door_that_hangs_is_knocked_at_twice_and_nothing_behind_it_is_counted_as_sent(aws):
+    """The call that needs the role is not tried again on top of AssumeRole's own tries."""
+    sandbox = aws(fleets.pair(), faults=[{"kind": "hang", "operation": "AssumeRole", "seconds": 1.5}])
+    one = edge()
+
+    with pytest.raises(errors.Unreachable, match="AssumeRole in 444455556666"):
+        names(one, reader())
+
+    assert [call["operation"] for call in sandbox.calls()] == ["AssumeRole"] * 2
+    assert one.meter.calls == {"AssumeRole": 2}
+
+
+def test_a_throttled_door_is_knocked_at_as_often_as_any_call(aws):
+    sandbox = aws(fleets.pair(), faults=[{"kind": "throttle", "operation": "AssumeRole"}])
+
+    with pytest.raises(errors.Throttled):
+        names(edge(), reader())
+
+    assert len(sandbox.calls()) == LIMITS.attempts
+
+
+def test_a_session_that_ran_out_is_renewed_once_for_all_who_used_it(aws):
+    held = {"operation": "DescribeInstances", "times": 6}
+    sandbox = aws(many(1), faults=[{"kind": "barrier", "name": "all", **held}, {"kind": "expire_credentials", **held}])
+    one, (account_id, *_) = edge(), ["700000000000"]
+
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(names, one, reader(account_id)) for _ in range(6)]
+        sandbox.wait_for("all", 6)
+        sandbox.release("all")
+        assert [done.result() for done in asked] == [[account_id]] * 6
+
+    assert len(sandbox.calls(operation="AssumeRole")) == 2
+
+
 def test_a_refusal_is_not_asked_again(aws):
     sandbox = aws(fleets.pair(), faults=[{"kind": "access_denied", "operation": "DescribeInstances"}])
 
@@ -203,6 +239,19 @@ def test_the_clock_of_aws_is_compared_with_ours(aws):
     assert abs(skew) < 5
 
 
+@pytest.mark.parametrize("seconds", [600, -600])
+def test_the_clock_is_compared_with_refusals_too_for_a_clock_that_is_wrong_makes_aws_refuse(aws, seconds):
+    sandbox = aws(fleets.alone())
+    one = edge()
+    me = one.ambient()
+    sandbox.set_faults([{"kind": "clock", "seconds": seconds}, {"kind": "access_denied"}])
+
+    with pytest.raises(errors.Denied):
+        names(one, me)
+
+    assert abs(one.meter.take(me.account_id, REGION).clock_skew - seconds) < 5
+
+
 def test_no_credentials_are_said_in_one_sentence(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
@@ -216,7 +265,7 @@ def test_credentials_of_the_moment_do_not_leak_into_another_thread(aws):
     one = edge()
     me = one.ambient()
     seen = []
-    with one._signed_as(me):
+    with _signed_with(one._credentials_of(me)):
         thread = threading.Thread(target=lambda: seen.append(_signs_now()))
         thread.start()
         thread.join()
@@ -246,3 +295,24 @@ def test_an_answer_that_was_cut_off_is_no_answer_in_any_protocol(aws, service, o
         one.ask(me, service, REGION, operation)
 
     assert len(sandbox.calls()) == 2
+
+
+PROXY = b"<html><body>Please log in.</body></html>"
+
+
+@pytest.mark.parametrize("body", [PROXY, b"{}", b""], ids=["a page of HTML", "an empty object", "nothing"])
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [("ec2", "describe_instances"), ("cloudwatch", "list_metrics"), ("organizations", "list_accounts")],
+)
+def test_an_answer_of_somebody_else_is_no_empty_list(aws, monkeypatch, service, operation, body):
+    """botocore reads it as an answer with nothing in it: an inventory without instances, a list without metrics."""
+    aws(fleets.pair())
+    one = edge()
+    me = one.ambient()
+    received = AWSResponse.content.fget
+    monkeypatch.setattr(AWSResponse, "content", property(lambda self: received(self) and body))
+    monkeypatch.setattr("migration.aws.sessions._whole", lambda *_: None)  # the proxy's length is true
+
+    with pytest.raises(errors.Unreachable, match=r"answer that is not AWS's"):
+        one.ask(me, service, REGION, operation)
