@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 POOLS = {"collect": 4, "enforce,celery": 4}  # queues: threads
 WEB_THREADS = 8
 GRACE = 1.5  # seconds
+LISTENS_WITHIN = 10  # seconds a worker may take until it listens to its queues
 _alive: list[Any] = []  # what must not be collected as garbage while its thread runs
 
 
@@ -82,15 +83,25 @@ def start_threads() -> None:
     """Start the worker and beat of this process, and let what is due begin at once."""
     app: Any = current_app
     app = app._get_current_object()  # noqa: SLF001 -- Celery's own way to the app behind the proxy
-    workers = [_worker(app, queues, threads) for queues, threads in POOLS.items()]
+    workers = [_working(app, queues, threads) for queues, threads in POOLS.items()]
     beat: Any = EmbeddedService(app, thread=True, scheduler_cls=Scheduler)
     beat.daemon = True
     _alive[:] = [*workers, beat]
-    for worker in workers:
-        threading.Thread(target=worker.start, name="celery-worker", daemon=True).start()
     beat.start()
     for name in ("migration.tasks.enforcement.sweep", "migration.tasks.collection.dispatch_due"):
         current_app.send_task(name)
+
+
+def _working(app: Any, queues: str, threads: int) -> Any:
+    """A worker that listens to its queues. Which queues are listened to is kept with the app and not with the worker,
+    so the next one must not be made before this one has taken them: both would listen to the next one's.
+    """
+    worker = _worker(app, queues, threads)
+    threading.Thread(target=worker.start, name="celery-worker", daemon=True).start()
+    until = time.monotonic() + LISTENS_WITHIN
+    while getattr(worker.consumer, "task_consumer", None) is None and time.monotonic() < until:
+        time.sleep(0.01)
+    return worker
 
 
 def _worker(app: Any, queues: str, threads: int) -> Any:
