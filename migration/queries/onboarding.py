@@ -92,6 +92,7 @@ class Tested:
     waiting: bool  # a test was asked for, and has not answered yet
     identity: str = ""
     regions: list[str] = field(default_factory=list)
+    region: str = ""  # where the permissions were tried
     granted: int = 0
     tried: int = 0
     missing: list[Mapping[str, Any]] = field(default_factory=list)  # action, message
@@ -125,6 +126,7 @@ def tested(account: Account, *, now: datetime) -> Tested:
         waiting=asked_at is not None and (at is None or at < asked_at) and now - asked_at < PATIENCE,
         identity=str(told.get("identity") or ""),
         regions=list(told.get("regions") or []),
+        region=str(told.get("region") or ""),
         granted=len(findings) - len(missing),
         tried=len(findings),
         missing=missing,

@@ -137,7 +137,7 @@ def _probe(name: str, *, now: datetime, denied: bool) -> dict[str, Any]:
     told: dict[str, Any] = {"at": (now - timedelta(minutes=40)).isoformat(), "findings": [] if denied else findings}
     if not denied:
         told["identity"] = f"arn:aws:sts::210987654321:assumed-role/imdsdash-reader/imdsdash-test-{now:%Y%m%dT%H%M%S}"
-        told["regions"] = list(REGIONS)
+        told |= {"regions": list(REGIONS), "region": REGIONS[0]}
     if name == "shared-services":
         at = (now - timedelta(hours=5)).isoformat()
         told["discovery"] = {"at": at, "organization": "o-a1b2c3d4e5", "counts": {"added": 6}, "note": ""}

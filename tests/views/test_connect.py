@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from migration.enums import AccountSource, Role, RoleState
-from migration.models import Account
+from migration.models import Account, Grant
 from migration.views import connect
 from tests import factories
 from tests.factories import NOW
@@ -140,13 +140,14 @@ def test_what_the_last_test_said_is_told_with_what_is_missing(as_):
             "at": (NOW - timedelta(minutes=5)).isoformat(),
             "identity": "arn:aws:sts::1:assumed-role/imdsdash-reader/x",
             "regions": ["eu-west-1", "us-east-1"],
+            "region": "eu-west-1",
             "findings": [finding("ec2:DescribeInstances"), finding("cloudwatch:ListMetrics", HOSTILE)],
         },
     )
 
     answer = as_("engineer").get(reverse("connect"))
 
-    assert "1 of 2 granted" in body(answer)
+    assert "1 of 2 granted in eu-west-1" in body(answer)
     assert "5 min ago" in body(answer)
     assert ESCAPED in text(answer)
     assert HOSTILE not in text(answer)
@@ -200,6 +201,18 @@ def test_an_account_of_others_cannot_be_tested(client):
     assert client.post(reverse("test_role", args=[other.account_id])).status_code == 404
     assert Account.objects.get(pk=other.pk).probe == {}
     assert other.account_id not in text(client.get(reverse("connect"), {"way": "here"}))
+
+
+def test_an_account_that_may_only_be_seen_cannot_be_tested(client):
+    mine, other = factories.account(name="mine"), factories.account(name="other")
+    person = factories.user("narrow", Role.ENGINEER, account=mine)
+    Grant.objects.create(user=person, role=Role.VIEWER, account=other)
+    client.force_login(person)
+
+    assert client.post(reverse("test_role", args=[other.account_id])).status_code == 403
+    said = page(client)
+    assert reverse("test_role", args=[mine.account_id]) in said
+    assert reverse("test_role", args=[other.account_id]) not in said
 
 
 def test_htmx_gets_the_list_alone(as_):
