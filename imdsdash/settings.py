@@ -285,6 +285,7 @@ CELERY_TASK_ROUTES = {
     "migration.tasks.collection.*": {"queue": "collect"},
     "migration.tasks.discovery.*": {"queue": "collect"},
     "migration.tasks.probe.*": {"queue": "collect"},
+    "migration.tasks.retention.*": {"queue": "collect"},
     "migration.tasks.enforcement.*": {"queue": "enforce"},
     "migration.tasks.verification.*": {"queue": "enforce"},
 }
@@ -310,6 +311,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "migration.tasks.enforcement.expire_requests",
         "schedule": crontab(minute="*/5"),
         "options": {"expires": 240},
+    },
+    "forget-what-is-old": {
+        "task": "migration.tasks.retention.prune",
+        "schedule": crontab(hour="3", minute="17"),
+        "options": {"expires": 3600},
     },
 }
 

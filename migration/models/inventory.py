@@ -6,7 +6,9 @@ from migration.models.organization import Account
 
 
 class Instance(models.Model):
-    """An EC2 instance as last seen, and the verdict on it. Never deleted: one that vanishes becomes `gone`."""
+    """An EC2 instance as last seen, and the verdict on it. One that vanishes becomes `gone`; its row is kept until
+    nothing but a name is left of it (`actions.retention`).
+    """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="instances")
     region = models.CharField(max_length=32)

@@ -3,7 +3,7 @@
 import threading
 import time
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from celery import shared_task
@@ -16,7 +16,7 @@ from migration.aws import ec2, enforcer, errors
 from migration.aws.sessions import Target
 from migration.domain import live
 from migration.enums import RunState
-from migration.models import Account, Run, ScheduledRun
+from migration.models import Account, Run
 from migration.tasks import edges, verification
 from migration.tasks.publish import nudge
 
@@ -27,7 +27,6 @@ BATCH = 10  # claims whose live read is shared; at 2.5 writes a second they are 
 IDLE_ROUNDS = 20  # looks without anything due before the worker is given back
 LOOK = 0.5  # seconds between looks while a canary or a verification is awaited
 THROTTLED_DELAY = 10.0  # seconds before a change that AWS turned away for now is tried again
-KEEP_TICKS = timedelta(days=14)
 ERRAND = 25.0  # seconds one task drives a run before it hands over, so that a worker told to stop soon can
 
 
@@ -45,10 +44,8 @@ def sweep() -> None:
 
 @shared_task(name="migration.tasks.enforcement.expire_requests")
 def expire_requests() -> None:
-    """Every five minutes: close what waited too long, and forget ticks that nobody will ask about."""
-    now = timezone.now()
-    requests.expire(now=now)
-    ScheduledRun.objects.filter(window_start__lt=now - KEEP_TICKS).delete()
+    """Every five minutes: close what waited too long."""
+    requests.expire(now=timezone.now())
 
 
 @shared_task(name="migration.tasks.enforcement.drive_run")
