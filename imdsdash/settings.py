@@ -282,6 +282,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
 )
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
 CELERY_TASK_ROUTES = {
+    # Not behind the passes it wakes: while all workers of `collect` are at one, the timetable must not seem dead.
+    "migration.tasks.collection.dispatch_due": {"queue": "enforce"},
     "migration.tasks.collection.*": {"queue": "collect"},
     "migration.tasks.discovery.*": {"queue": "collect"},
     "migration.tasks.probe.*": {"queue": "collect"},
