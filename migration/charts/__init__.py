@@ -1,5 +1,6 @@
 """Values in, figures and sentences out. Pure: no Django, no tables, no clock."""
 
+from migration.charts.calendar import Calendar, calendar
 from migration.charts.figure import DASH, Chart, Table
 from migration.charts.left import instances_left
 from migration.charts.svg import Segment, Spark, segments, spark
@@ -8,6 +9,7 @@ from migration.charts.usage import Mark, calls_per_day
 
 __all__ = [
     "DASH",
+    "Calendar",
     "Chart",
     "Mark",
     "Pace",
@@ -15,6 +17,7 @@ __all__ = [
     "Spark",
     "Table",
     "Trend",
+    "calendar",
     "calls_per_day",
     "calls_sentence",
     "instances_left",
