@@ -34,6 +34,7 @@ def scope(account: Account, region: str = "us-east-1", **fields: Any) -> Scope:
     fields.setdefault("outcome", Outcome.COMPLETE)
     fields.setdefault("usage_until", NOW.replace(hour=0))
     fields.setdefault("inventory_at", NOW)
+    fields.setdefault("usage_at", fields["inventory_at"])
     fields.setdefault("complete_at", NOW)
     return Scope.objects.create(account=account, region=region, **fields)
 

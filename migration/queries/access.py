@@ -58,3 +58,10 @@ def visible_accounts(user: Person) -> QuerySet[Account]:
         else:
             return Account.objects.all()
     return Account.objects.filter(wanted)
+
+
+def among(accounts: QuerySet[Account], field: str) -> Q:
+    """Rows whose `field` is one of these accounts. For who sees all of them it is no condition at all: the database
+    need not go through every account to find that out.
+    """
+    return Q(**{f"{field}__in": accounts}) if accounts.query.where else Q()

@@ -1,40 +1,15 @@
-"""The whole visible organisation in a few numbers, and how complete the picture behind them is."""
+"""The whole visible organisation in a few numbers."""
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
-from migration.enums import Outcome, RoleState, ScopeState, Status
-from migration.models import Account, Instance, Scope
+from migration.enums import RoleState, Status
+from migration.models import Account, Instance
 from migration.queries.progress import Mix
 
 UNREADABLE = (RoleState.DENIED, RoleState.WRONG_ACCOUNT, RoleState.UNREACHABLE)
-
-
-@dataclass(frozen=True)
-class Collection:
-    """How much of what should be known is known, and since when."""
-
-    accounts: int
-    unreadable: int
-    untested: int
-    scopes: int
-    complete: int
-    stale: int
-    never: int
-    running: int
-    newest_at: datetime | None
-    stopped: bool  # nothing at all was completed for twice the cadence
-
-    @property
-    def share(self) -> float | None:
-        return self.complete / self.scopes if self.scopes else None
-
-    @property
-    def nothing_yet(self) -> bool:
-        return self.newest_at is None
 
 
 @dataclass(frozen=True)
@@ -74,25 +49,6 @@ def enforceable(accounts: QuerySet[Account]) -> dict[int, int]:
     """How many instances are ready with nothing in the way, account by account (its primary key)."""
     free = Instance.objects.filter(account__in=accounts, status=Status.READY, blockers=[]).order_by()
     return dict(free.values_list("account_id").annotate(Count("pk")))
-
-
-def collection(accounts: QuerySet[Account], *, now: datetime, cadence_hours: float) -> Collection:
-    too_old = now - timedelta(hours=2 * cadence_hours)
-    told = accounts.aggregate(
-        accounts=Count("pk"),
-        unreadable=Count("pk", filter=Q(role_state__in=UNREADABLE)),
-        untested=Count("pk", filter=Q(role_state=RoleState.UNTESTED)),
-    )
-    scopes = Scope.objects.filter(account__in=accounts, enabled=True).aggregate(
-        scopes=Count("pk"),
-        complete=Count("pk", filter=Q(outcome=Outcome.COMPLETE)),
-        stale=Count("pk", filter=Q(complete_at__isnull=True) | Q(complete_at__lt=too_old)),
-        never=Count("pk", filter=Q(complete_at__isnull=True)),
-        running=Count("pk", filter=Q(state=ScopeState.LEASED)),
-        newest_at=Max("complete_at"),
-    )
-    newest = scopes["newest_at"]
-    return Collection(**told, **scopes, stopped=newest is not None and newest < too_old)
 
 
 def business_unit(ou_path: str) -> str:

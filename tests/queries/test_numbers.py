@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from migration.enums import Outcome, Role, RoleState, Status
+from migration.enums import Outcome, Role, Status
 from migration.models import Account, AuditEvent
 from migration.queries import accounts as many
-from migration.queries import audit, collection, fleet, usage
+from migration.queries import audit, fleet, usage
 from migration.queries.progress import Mix
 from tests import factories
 from tests.factories import NOW
@@ -104,49 +104,6 @@ def test_the_last_thirty_full_days_leave_today_out():
 
 def test_the_sum_of_nothing_known_is_unknown():
     assert (usage.total([None, None]), usage.total([None, 0])) == (None, 0)
-
-
-# --- collection ------------------------------------------------------------------------------------
-
-
-def test_collection_counts_what_is_missing():
-    fine, denied = factories.account(), factories.account(role_state=RoleState.DENIED)
-    factories.scope(fine, "us-east-1")
-    factories.scope(fine, "eu-west-1", complete_at=NOW - timedelta(hours=13))
-    factories.scope(fine, "eu-north-1", enabled=False, outcome=Outcome.NEVER, complete_at=None)
-    factories.scope(denied, outcome=Outcome.DENIED, complete_at=None)
-
-    found = fleet.collection(EVERYTHING(), now=NOW, cadence_hours=6)
-
-    assert (found.accounts, found.unreadable, found.scopes, found.complete) == (2, 1, 3, 2)
-    assert (found.stale, found.never, found.stopped) == (2, 1, False)
-
-
-def test_collection_has_stopped_when_nothing_is_newer_than_twice_its_cadence():
-    factories.scope(factories.account(), complete_at=NOW - timedelta(hours=12, minutes=1))
-
-    assert fleet.collection(EVERYTHING(), now=NOW, cadence_hours=6).stopped
-    assert not fleet.collection(EVERYTHING(), now=NOW, cadence_hours=7).stopped
-
-
-def test_before_the_first_pass_collection_is_not_called_stopped():
-    found = fleet.collection(EVERYTHING(), now=NOW, cadence_hours=6)
-
-    assert (found.nothing_yet, found.stopped, found.share) == (True, False, None)
-
-
-def test_a_cell_of_the_matrix_wears_the_colour_of_its_worst_news():
-    account = factories.account()
-    factories.scope(account, "a-1", outcome=Outcome.COMPLETE)
-    factories.scope(account, "b-1", outcome=Outcome.COMPLETE, complete_at=NOW - timedelta(days=3))
-    factories.scope(account, "c-1", outcome=Outcome.DENIED, complete_at=None)
-    factories.scope(account, "d-1", outcome=Outcome.INCOMPLETE)
-    factories.scope(account, "e-1", enabled=False)
-
-    found = collection.matrix([account], now=NOW, today=TODAY, cadence_hours=6)
-
-    assert [cell.tone for cell in found.rows[0].cells if cell] == ["complete", "stale", "denied", "incomplete", "off"]
-    assert [scope.region for scope in found.gaps] == ["c-1", "d-1"]
 
 
 # --- fleet and accounts --------------------------------------------------------------------------------
