@@ -13,6 +13,7 @@ from migration.enums import Status
 from migration.queries.account import InstanceFilters
 from migration.queries.accounts import ORDERS, AccountFilters
 from migration.queries.audit import AuditFilters
+from migration.queries.collection import SHOWN, QualityFilters
 
 T = TypeVar("T")
 STATUSES = [("", "Any status"), *((status.value, status.label) for status in Status)]
@@ -69,6 +70,14 @@ class InstanceFilterForm(forms.Form):
 
     def filters(self) -> InstanceFilters:
         return InstanceFilters(**_usable(self))
+
+
+class QualityFilterForm(forms.Form):
+    q = forms.CharField(required=False, max_length=100, strip=True)
+    show = forms.ChoiceField(required=False, choices=list(SHOWN.items()))
+
+    def filters(self) -> QualityFilters:
+        return QualityFilters(**_usable(self))
 
 
 class AuditFilterForm(forms.Form):

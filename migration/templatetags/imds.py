@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from migration import charts
 from migration.enums import ChangeState, Outcome, RequestState, RoleState, RunState, Status
+from migration.queries.collection import Heaps
 from migration.queries.progress import Mix
 from migration.queries.runs import Progress
 
@@ -106,6 +107,20 @@ def change(share: float | None) -> str:
 
 
 @register.filter
+def dollars(value: float | None) -> str:
+    """3.024 -> $3.02; what costs something is never shown as nothing."""
+    if value is None:
+        return DASH
+    return "<$0.01" if 0 < value < 0.01 else f"${value:,.2f}"  # noqa: PLR2004
+
+
+@register.filter
+def hours(value: float) -> str:
+    """0.25 -> 15 min, 6.0 -> 6 h"""
+    return f"{value:g} h" if value >= 1 else f"{value * 60:g} min"
+
+
+@register.filter
 def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
@@ -191,6 +206,16 @@ def mixbar(mix: Mix, size: str = "") -> dict[str, Any]:
     parts = [(part.status.value, part.count) for part in mix.parts]
     words = ", ".join(f"{part.count:,} {part.status.label.lower()}" for part in mix.parts)
     return {"segments": charts.segments(parts), "label": words or "no instance", "size": size}
+
+
+@register.inclusion_tag("components/runbar.html")
+def heapbar(heaps: Heaps) -> dict[str, Any]:
+    """All account-Regions, by how their last pass went."""
+    words = ", ".join(f"{heap.count:,} {heap.words}" for heap in heaps.parts)
+    return {
+        "segments": charts.segments([(heap.tone, heap.count) for heap in heaps.parts]),
+        "label": words or "no account-Region",
+    }
 
 
 @register.inclusion_tag("components/meter.html")

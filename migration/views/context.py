@@ -9,11 +9,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from migration.domain.permissions import Action
-from migration.queries import plans
-from migration.queries.access import can, roles
+from migration.queries import health, plans
+from migration.queries.access import can, roles, visible_accounts
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "theme"
+FRESHNESS = "_imdsdash_freshness"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,15 @@ def navigation(request: HttpRequest) -> list[Link]:
     ]
 
 
+def freshness(request: HttpRequest) -> health.Freshness:
+    """How fresh the picture of this person's accounts is: asked once a request, and only when something shows it."""
+    found: health.Freshness | None = getattr(request, FRESHNESS, None)
+    if found is None:
+        found = health.freshness(visible_accounts(request.user), now=timezone.now(), every=health.cadences())
+        setattr(request, FRESHNESS, found)
+    return found
+
+
 def site(request: HttpRequest) -> dict[str, Any]:
     """Lazily what costs a query: a fragment draws no menu and must not pay for one."""
     return {
@@ -66,6 +76,10 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "themes": THEMES,
         "now": timezone.now(),
         "window_days": settings.IMDSDASH_WINDOW_DAYS,
+        "on_data_quality": bool(request.resolver_match and request.resolver_match.url_name == "data_quality"),
+        "collection": lambda: freshness(request),
+        "collect_hours": settings.IMDSDASH_COLLECT_EVERY_HOURS,
+        "usage_hours": settings.IMDSDASH_USAGE_EVERY_HOURS,
         "navigation": lambda: navigation(request),
         "my_roles": lambda: sorted(role.label for role in roles(request.user)),
     }

@@ -1,6 +1,5 @@
 from datetime import UTC
 
-from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -32,8 +31,7 @@ def verdict(mix: Mix, trend: charts.Trend) -> str:
 @require_GET
 @allowed(Action.VIEW)
 def executive(request: SignedIn) -> HttpResponse:
-    now = timezone.now()
-    today, accounts = now.astimezone(UTC).date(), visible_accounts(request.user)
+    today, accounts = timezone.now().astimezone(UTC).date(), visible_accounts(request.user)
     days = usage.days(accounts, today=today, count=TREND_DAYS)
     mix = fleet.mix(accounts)
     calls = usage.calls_by_account(accounts, today=today, count=MONTH)
@@ -42,7 +40,6 @@ def executive(request: SignedIn) -> HttpResponse:
         "mix": mix,
         "verdict": verdict(mix, trend),
         "trend": trend,
-        "collection": fleet.collection(accounts, now=now, cadence_hours=settings.IMDSDASH_COLLECT_EVERY_HOURS),
         "yesterday": days[-2],
         "usage_chart": calls_chart(days, today=today, key="calls", height="s"),
         "left_chart": left_chart(days, today=today, key="left", height="s"),

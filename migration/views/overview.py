@@ -1,7 +1,6 @@
 from collections.abc import Sequence
 from datetime import UTC, date
 
-from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -54,15 +53,13 @@ def pace(days: Sequence[usage.UsageDay], *, today: date) -> charts.Pace:
 @require_GET
 @allowed(Action.VIEW)
 def overview(request: SignedIn) -> HttpResponse:
-    now = timezone.now()
-    today, accounts = now.astimezone(UTC).date(), visible_accounts(request.user)
+    today, accounts = timezone.now().astimezone(UTC).date(), visible_accounts(request.user)
     days = usage.days(accounts, today=today, count=TREND_DAYS)
     rows = account_rows.rows(accounts, today=today)
     recent = list(runs.visible(request.user)[:3])
     progress = runs.progresses(recent)
     context = {
         "mix": fleet.mix(accounts),
-        "collection": fleet.collection(accounts, now=now, cadence_hours=settings.IMDSDASH_COLLECT_EVERY_HOURS),
         "usage_chart": calls_chart(days, today=today, key="calls"),
         "left_chart": left_chart(days, today=today, key="left"),
         "pace": pace(days, today=today),

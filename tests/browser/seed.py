@@ -20,7 +20,20 @@ from migration.enums import (
     RunState,
     Status,
 )
-from migration.models import Account, Approval, Change, EnforcementRequest, Instance, RegionDefaults, Run, Scope
+from migration.models import (
+    Account,
+    ApiDay,
+    Approval,
+    Change,
+    EnforcementRequest,
+    Instance,
+    RegionDefaults,
+    Run,
+    ScheduledRun,
+    Scope,
+    ScopeDay,
+)
+from migration.queries.health import DISPATCHER
 from tests import factories
 
 HOSTILE = '<a href="https://evil.example/">x</a><script>alert(1)</script>'
@@ -79,6 +92,9 @@ def organisation(now: datetime) -> Organisation:
     engineer = factories.user("edith", Role.ENGINEER)
     approver = factories.user("arjun", Role.APPROVER)
     accounts = [_account(dice, number, row, now) for number, row in enumerate(ACCOUNTS)]
+    tick(now)
+    _gaps(accounts, now=now)
+    _calls(dice, now=now)
     _events(accounts[2], engineer, approver, now=now)
     return Organisation(
         engineer=engineer,
@@ -90,6 +106,132 @@ def organisation(now: datetime) -> Organisation:
         running=_run(accounts[2], engineer, approver, now=now, state=RunState.RUNNING),
         done=_run(accounts[4], engineer, approver, now=now - timedelta(days=9), state=RunState.DONE),
     )
+
+
+def tick(at: datetime) -> None:
+    """The timetable lives."""
+    ScheduledRun.objects.create(job=DISPATCHER, window_start=at.replace(second=0, microsecond=0), started_at=at)
+
+
+def _gaps(accounts: list[Account], *, now: datetime) -> None:
+    """One account that is left alone after its failures, a partial answer, and a Region that nobody has read lately."""
+    Account.objects.filter(pk=accounts[5].pk).update(
+        failures=5,
+        retry_at=now + timedelta(minutes=42),
+        probe={
+            "at": (now - timedelta(minutes=8)).isoformat(),
+            "identity": "",
+            "regions": 0,
+            "checks": [{"operation": "AssumeRole", "ok": False, "message": DENIED}],
+        },
+    )
+    data, store = Scope.objects.filter(account=accounts[2]), Scope.objects.filter(account=accounts[1])
+    data.filter(region="eu-central-1").update(
+        outcome=Outcome.INCOMPLETE,
+        gap=GapKind.PARTIAL,
+        gap_message=f"3 series incomplete, first: {HOSTILE}.",
+        next_due_at=now + timedelta(minutes=14),
+    )
+    store.filter(region="us-east-1").update(
+        inventory_at=now - timedelta(days=2), complete_at=now - timedelta(days=2), next_due_at=now - timedelta(hours=40)
+    )
+
+
+def _calls(dice: random.Random, *, now: datetime) -> None:
+    """What the meter counted in three weeks."""
+    operations = {"DescribeInstances": 4, "GetMetricData": 1, "ListMetrics": 1, "GetInstanceMetadataDefaults": 4}
+    ApiDay.objects.bulk_create(
+        ApiDay(
+            scope=scope,
+            day=now.date() - timedelta(days=back),
+            operation=operation,
+            calls=calls,
+            throttled=dice.choice((0, 0, 0, 1)) if operation == "GetMetricData" else 0,
+            metrics=41 if operation == "GetMetricData" else 0,
+        )
+        for scope in Scope.objects.all()
+        for back in range(21)
+        for operation, calls in operations.items()
+    )
+
+
+def crowd(now: datetime, *, accounts: int = 200, denied: int = 5, hanging: int = 2) -> list[Account]:
+    """Many accounts with three Regions each, all of them read but for the last few; those are returned."""
+    first, today = 600_000_000_000, now.date()
+    Account.objects.bulk_create(
+        Account(account_id=f"{first + number}", name=f"team-{number:03d}", role_state=RoleState.OK, role_checked_at=now)
+        for number in range(accounts)
+    )
+    made = list(Account.objects.filter(account_id__gte=f"{first}").order_by("account_id"))
+    for number, account in enumerate(made[accounts - denied - hanging :]):
+        hangs = number >= denied
+        account.role_state = RoleState.UNREACHABLE if hangs else RoleState.DENIED
+        role = f"arn:aws:iam::{account.account_id}:role/imdsdash-reader"
+        account.role_message = (
+            f"AssumeRole in {account.account_id} got no answer: Read timeout on endpoint URL."
+            if hangs
+            else f"User: arn:aws:sts::111122223333:assumed-role/imdsdash/collector is not authorized to perform: "
+            f"sts:AssumeRole on resource: {role}"
+        )
+        account.failures, account.retry_at = 3 + number, now + timedelta(minutes=20 + number)
+        account.save()
+    bad = made[accounts - denied - hanging :]
+    gaps = {
+        account.pk: GapKind.DENIED if number < denied else GapKind.UNREACHABLE for number, account in enumerate(bad)
+    }
+    Scope.objects.bulk_create(
+        Scope(
+            account=account,
+            region=region,
+            outcome={GapKind.DENIED: Outcome.DENIED, GapKind.UNREACHABLE: Outcome.INCOMPLETE}.get(
+                gaps.get(account.pk, GapKind.NONE), Outcome.COMPLETE
+            ),
+            gap=gaps.get(account.pk, GapKind.NONE),
+            gap_message=account.role_message,
+            inventory_at=now - timedelta(hours=30 if account.pk in gaps else 2),
+            usage_at=now - timedelta(hours=40 if account.pk in gaps else 9),
+            complete_at=now - timedelta(hours=30 if account.pk in gaps else 2),
+            usage_until=now,
+            next_due_at=now + timedelta(hours=4),
+            history_from=today - timedelta(days=29),
+        )
+        for account in made
+        for region in REGIONS
+    )
+    ScopeDay.objects.bulk_create(
+        (
+            ScopeDay(
+                scope=scope,
+                day=today - timedelta(days=back),
+                instances_measured=4,
+                instances_expected=4,
+                complete=not (scope.account_id in gaps and back < 3) and back > 0,
+            )
+            for scope in Scope.objects.filter(account__in=[account.pk for account in made])
+            for back in range(30)
+        ),
+        batch_size=2000,
+    )
+    Instance.objects.bulk_create(
+        (
+            Instance(
+                account=account,
+                region=REGIONS[0],
+                instance_id=f"i-{account.pk:012x}{place:05x}",
+                instance_state="running",
+                http_tokens="optional",
+                http_endpoint="enabled",
+                first_seen_at=now,
+                last_seen_at=now,
+                status=Status.READY,
+            )
+            for account in made
+            for place in range(4)
+        ),
+        batch_size=2000,
+    )
+    tick(now)
+    return bad
 
 
 def _events(account: Account, asks: User, decides: User, *, now: datetime) -> None:
@@ -155,6 +297,11 @@ def _scope(dice, account, region, *, counts, ends, now, denied) -> Scope:
         gap_message=DENIED if denied else "Rate exceeded (GetMetricData)" if partial else "",
         complete_at=None if denied else now - timedelta(hours=1, minutes=dice.randrange(50)),
         inventory_at=None if denied else now,
+        usage_at=None if denied else now - timedelta(hours=9),
+        usage_until=None if denied else now,
+        history_from=None if denied else now.date() - timedelta(days=29),
+        next_due_at=now + timedelta(hours=4, minutes=dice.randrange(50)),
+        throttled=7 if partial else 0,
     )
     if not denied:
         RegionDefaults.objects.create(

@@ -30,6 +30,8 @@ def everywhere(org: Organisation) -> dict[str, str]:
         "run": reverse("run", args=[org.running.pk]),
         "run-done": reverse("run", args=[org.done.pk]),
         "data-quality": reverse("data_quality"),
+        "data-quality-partial": f"{reverse('data_quality')}?account={org.accounts[2].account_id}",
+        "data-quality-denied": f"{reverse('data_quality')}?account={org.accounts[5].account_id}",
         "audit": reverse("audit"),
         "not-found": "/nothing-here/",
     }

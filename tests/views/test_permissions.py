@@ -8,7 +8,7 @@ from tests.views.conftest import World
 
 ROLES = ("anonymous", "nobody", "viewer", "engineer", "approver", "admin")
 Row = dict[str, tuple[int | str, ...]]
-LOGIN, OK, NO, WRONG, DONE = "login", 200, 403, 405, 302
+LOGIN, OK, NO, WRONG, DONE, STOP = "login", 200, 403, 405, 302, 286
 
 # method: what anonymous, nobody, viewer, engineer, approver and admin get.
 LOOK: Row = {"GET": (LOGIN, NO, OK, OK, OK, OK), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)}
@@ -39,6 +39,8 @@ MATRIX: dict[str, Row] = {
     "stop_run": STEER,
     "resume_run": STEER,
     "data_quality": LOOK,
+    "probe_role": PLAN,
+    "role_probed": {"GET": (LOGIN, NO, STOP, STOP, STOP, STOP), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)},
     "audit": AUDIT,
     "theme": {"GET": (WRONG,) * 6, "POST": (DONE,) * 6},
     "login": {"GET": (OK, DONE, DONE, DONE, DONE, DONE), "POST": (OK, DONE, DONE, DONE, DONE, DONE)},
@@ -56,7 +58,7 @@ SENT = {
 
 
 def address(name: str, world: World) -> str:
-    if name in {"account", "draft_plan", "test_role"}:
+    if name in {"account", "draft_plan", "test_role", "probe_role", "role_probed"}:
         return reverse(name, args=[world.account.account_id])
     if name in {"run", "run_progress", "stop_run", "resume_run"}:
         return reverse(name, args=[world.run.pk])
