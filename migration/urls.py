@@ -28,7 +28,6 @@ urlpatterns = [
     path("runs/<int:pk>/stop/", runs.stop_run, name="stop_run"),
     path("runs/<int:pk>/resume/", runs.resume_run, name="resume_run"),
     path("collection/", quality.data_quality, name="data_quality"),
-    re_path(r"^collection/(?P<account_id>[0-9]{12})/probe/$", quality.probe_role, name="probe_role"),
     re_path(r"^collection/(?P<account_id>[0-9]{12})/probed/$", quality.role_probed, name="role_probed"),
     path("audit/", quality.audit, name="audit"),
     path("theme/", site.theme, name="theme"),

@@ -1,15 +1,14 @@
 """What the last test of an account's role found. It is stored as JSON by another process: nothing in it is trusted."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from migration.models import Account
-
-PATIENCE = timedelta(minutes=2)  # a test that nobody has answered by then is not under way
+from migration.queries.onboarding import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,6 @@ class Check:
 class Probe:
     at: datetime | None = None  # when it was answered
     asked_at: datetime | None = None  # when a person asked for it
-    asked_by: str = ""
     identity: str = ""
     regions: int | None = None
     checks: list[Check] = field(default_factory=list)
@@ -52,7 +50,6 @@ def probe_of(account: Account) -> Probe:
     return Probe(
         at=_moment(told.get("at")),
         asked_at=_moment(told.get("asked_at")),
-        asked_by=str(told.get("asked_by") or ""),
         identity=str(told.get("identity") or ""),
         regions=len(regions) if isinstance(regions, list) else regions if isinstance(regions, int) else None,
         checks=[_check(one) for one in checks if isinstance(one, dict)] if isinstance(checks, list) else [],

@@ -132,11 +132,11 @@ def run_buttons(*, user: User, run: Run) -> list[ButtonContext]:
     ]
 
 
-def probe_role(*, user: User, account: Account, pending: bool) -> ButtonContext | None:
+def test_role(*, user: User, account: Account, pending: bool) -> ButtonContext | None:
     """Ask AWS now what the account's role may do. None for who may not: the page says once which role it needs."""
     if not can(user, Action.CONNECT, account):
         return None
-    url = reverse("probe_role", args=[account.account_id])
+    url = reverse("test_role", args=[account.account_id])
     return ButtonContext("Test the role", url, tone="quiet", reason="A test is under way." if pending else "")
 
 

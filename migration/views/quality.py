@@ -4,37 +4,32 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
-from django.contrib import messages
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 from django_htmx.http import HttpResponseStopPolling
 
 from migration import charts
-from migration.actions import probing
-from migration.actions.errors import Refused
 from migration.domain import cost
 from migration.domain.permissions import Action
 from migration.domain.schedule import Cadences
-from migration.forms import AuditFilterForm, QualityFilterForm, safe_next
+from migration.forms import AuditFilterForm, QualityFilterForm
 from migration.models import Account
 from migration.queries import audit as log
-from migration.queries import collection, health
+from migration.queries import collection, fleet, health
 from migration.queries import cost as counted
 from migration.queries.access import can, visible_accounts
 from migration.queries.probes import Probe, probe_of
-from migration.tasks.publish import named, nudge
 from migration.views import buttons, fragments
 from migration.views.access import SignedIn, account_for, allowed
 from migration.views.paging import page_of, query_without
 
 CALENDAR_DAYS = 35
 LARGE = 2000  # account-Regions; of more the bill comes after the page: its month has a row a call, a Region and a day
-PROBE = "migration.tasks.probe.probe_account"  # by name: the page knows nothing of how a role is tested
 
 
 @dataclass(frozen=True)
@@ -46,11 +41,15 @@ class RoleTest:
     pending: bool
     button: buttons.ButtonContext | None
 
+    @property
+    def shut(self) -> bool:
+        return self.account.role_state in fleet.UNREADABLE
+
 
 def _role_test(user: User, account: Account, *, now: datetime) -> RoleTest:
     probe = probe_of(account)
     pending = probe.pending(now)
-    return RoleTest(account, probe, pending, buttons.probe_role(user=user, account=account, pending=pending))
+    return RoleTest(account, probe, pending, buttons.test_role(user=user, account=account, pending=pending))
 
 
 @require_GET
@@ -160,20 +159,6 @@ def _bill(accounts: QuerySet[Account], *, now: datetime) -> Bill:
     )
 
 
-@require_POST
-@allowed(Action.CONNECT)
-def probe_role(request: SignedIn, account_id: str) -> HttpResponse:
-    found = account_for(request.user, Action.CONNECT, account_id)
-    try:
-        probing.ask(account=found, by=request.user, now=timezone.now())
-    except Refused as refusal:
-        messages.error(request, str(refusal))
-    else:
-        nudge(named(PROBE), found.pk)
-    back = safe_next(request.POST, host=request.get_host(), secure=request.is_secure(), default=reverse("data_quality"))
-    return redirect(f"{back.partition('#')[0]}#role-{account_id}")
-
-
 @require_GET
 @allowed(Action.VIEW)
 def role_probed(request: SignedIn, account_id: str) -> HttpResponse:
@@ -184,7 +169,8 @@ def role_probed(request: SignedIn, account_id: str) -> HttpResponse:
     test = _role_test(request.user, found, now=timezone.now())
     if test.pending:
         return HttpResponse(status=204)
-    context = {"test": test, "polled": True, "back_to": request.htmx.current_url_abs_path or reverse("data_quality")}
+    here = request.htmx.current_url_abs_path or reverse("data_quality")
+    context = {"test": test, "polled": True, "back_to": here.partition("#")[0]}
     answer = render(request, "components/role_test.html#result", context)
     return HttpResponseStopPolling(answer.content)
 

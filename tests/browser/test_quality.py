@@ -75,8 +75,8 @@ def test_a_role_is_tested_from_the_click_to_the_answer_without_leaving_the_page(
     row.get_by_role("status").filter(has_text="the answer appears here").wait_for()
     assert row.get_by_role("button", name="Test the role").is_disabled()
 
-    checks = [{"operation": "DescribeInstances", "ok": False, "message": "<b>not</b> authorized"}]
-    Account.objects.filter(pk=org.accounts[5].pk).update(probe={"at": timezone.now().isoformat(), "checks": checks})
+    found = [{"action": "ec2:DescribeInstances", "ok": False, "message": "<b>not</b> authorized"}]
+    Account.objects.filter(pk=org.accounts[5].pk).update(probe={"at": timezone.now().isoformat(), "findings": found})
     row.get_by_role("status").filter(has_text="1 of 1 call refused").wait_for(timeout=8000)
     visitor.asked.clear()
     visitor.page.wait_for_timeout(4500)
@@ -99,11 +99,11 @@ def test_without_script_a_role_is_tested_and_a_reload_shows_the_answer(chromium,
 
     row.get_by_role("button", name="Test the role").click()
     waiting = row.locator(".test-line").inner_text()
-    Account.objects.filter(pk=org.accounts[5].pk).update(probe={"at": timezone.now().isoformat(), "checks": []})
+    Account.objects.filter(pk=org.accounts[5].pk).update(probe={"at": timezone.now().isoformat(), "findings": []})
     page.reload()
 
     assert "the answer appears here" in waiting
-    assert row.locator(".test-line").inner_text() == "Tested just now."
+    assert row.locator(".test-line").inner_text() == "Tested just now: it cannot be entered."
     context.close()
 
 

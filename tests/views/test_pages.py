@@ -109,7 +109,7 @@ def test_an_account_costs_the_same_queries_for_one_instance_and_for_three(client
         factories.instance(account)
     client.force_login(factories.user("someone", Role.VIEWER))
 
-    with django_assert_num_queries(18):
+    with django_assert_num_queries(20):
         client.get(reverse("account", args=[account.account_id]))
 
 

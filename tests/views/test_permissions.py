@@ -39,7 +39,6 @@ MATRIX: dict[str, Row] = {
     "stop_run": STEER,
     "resume_run": STEER,
     "data_quality": LOOK,
-    "probe_role": PLAN,
     "role_probed": {"GET": (LOGIN, NO, STOP, STOP, STOP, STOP), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)},
     "audit": AUDIT,
     "theme": {"GET": (WRONG,) * 6, "POST": (DONE,) * 6},
@@ -58,7 +57,7 @@ SENT = {
 
 
 def address(name: str, world: World) -> str:
-    if name in {"account", "draft_plan", "test_role", "probe_role", "role_probed"}:
+    if name in {"account", "draft_plan", "test_role", "role_probed"}:
         return reverse(name, args=[world.account.account_id])
     if name in {"run", "run_progress", "stop_run", "resume_run"}:
         return reverse(name, args=[world.run.pk])

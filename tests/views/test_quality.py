@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from migration.enums import GapKind, Outcome, Role, RoleState
-from migration.models import Account, ApiDay, AuditEvent, Grant, ScheduledRun
+from migration.models import Account, ApiDay, Grant, ScheduledRun
 from migration.queries.health import DISPATCHER
 from tests import factories
 from tests.browser.seed import crowd
@@ -239,55 +239,26 @@ def test_of_a_very_large_organisation_the_bill_comes_after_the_page_or_by_a_link
 # --- testing a role -------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def sent(monkeypatch):
-    """What was nudged: (task name, ids)."""
-    found: list[tuple[str, tuple[int, ...]]] = []
-    monkeypatch.setattr("migration.views.quality.nudge", lambda task, *ids: found.append((task.name, ids)))
-    return found
-
-
-def ask(as_, account: Account, who: str = "engineer", **fields: Any) -> Any:
-    return as_(who).post(reverse("probe_role", args=[account.account_id]), fields)
-
-
-def test_testing_a_role_wakes_the_task_and_comes_back_to_the_account(as_, sent):
+def test_a_test_of_a_role_comes_back_to_the_account_it_was_asked_for(as_):
     account = shut()
+    client, query = as_("engineer"), {"show": "closed"}
+    back = f"/collection/?show=closed#role-{account.account_id}"
 
-    answer = ask(as_, account, next="/collection/?show=closed")
+    shown = client.get(reverse("data_quality"), query).content.decode()
+    answer = client.post(reverse("test_role", args=[account.account_id]), {"next": back})
 
-    assert answer.url == f"/collection/?show=closed#role-{account.account_id}"
-    assert sent == [("migration.tasks.probe.probe_account", (account.pk,))]
-    assert AuditEvent.objects.get().verb == "role.test_asked"
-
-
-def test_testing_a_role_never_leads_to_another_site(as_, sent):
-    account = shut()
-
-    assert ask(as_, account, next="https://evil.example/").url == f"/collection/#role-{account.account_id}"
+    assert (f'value="{back}"' in shown, f'id="role-{account.account_id}"' in shown, answer.url) == (True, True, back)
 
 
-def test_a_role_over_one_account_tests_no_other_that_is_visible(client, sent):
+def test_a_role_over_one_account_has_no_button_for_another_that_is_visible(client):
     mine, other = shut("mine"), shut("other")
     person = factories.user("two", Role.ENGINEER, account=mine)
     Grant.objects.create(user=person, role=Role.VIEWER, account=other)
     client.force_login(person)
 
-    answers = [client.post(reverse("probe_role", args=[one.account_id])).status_code for one in (mine, other)]
     shown = client.get(reverse("data_quality")).content.decode()
 
-    assert (answers, [ids for _, ids in sent]) == ([302, 403], [(mine.pk,)])
-    assert [reverse("probe_role", args=[one.account_id]) in shown for one in (mine, other)] == [True, False]
-
-
-def test_a_second_click_wakes_nobody_twice(as_, sent):
-    account = shut()
-    ask(as_, account)
-
-    ask(as_, account)
-
-    assert len(sent) == 1
-    assert "The role is being tested already" in page(as_, "engineer")
+    assert [reverse("test_role", args=[one.account_id]) in shown for one in (mine, other)] == [True, False]
 
 
 def test_who_may_not_test_is_told_once_and_has_no_button(as_):
@@ -298,29 +269,29 @@ def test_who_may_not_test_is_told_once_and_has_no_button(as_):
     assert (told.count("Testing a role needs the role Engineer."), "Test the role" in told) == (1, False)
 
 
-def test_a_test_under_way_is_asked_after_and_the_asking_ends_itself(as_, sent):
-    account = shut()
+def test_a_test_under_way_is_asked_after_and_the_asking_ends_itself(as_):
+    account = shut(probe={"asked_at": NOW.isoformat()})
     client = as_("engineer")
-    ask(as_, account)
     waiting, url = text(client.get(reverse("data_quality"))), reverse("role_probed", args=[account.account_id])
 
     quiet = client.get(url, headers=HTMX)
     checks = [
-        {"operation": "DescribeInstances", "ok": True, "message": ""},
-        {"operation": "GetMetricData", "ok": False, "message": "not authorized"},
+        {"action": "ec2:DescribeInstances", "ok": True, "message": ""},
+        {"action": "cloudwatch:GetMetricData", "ok": False, "message": "not authorized"},
     ]
-    Account.objects.update(probe={"at": NOW.isoformat(), "checks": checks})
+    Account.objects.update(probe={"at": NOW.isoformat(), "findings": checks})
     over = client.get(url, headers=HTMX)
 
     assert f'hx-get="{url}" hx-trigger="every 2s" hx-swap="innerHTML" data-poll' in waiting
-    assert "by engineer; the answer appears here." in waiting
+    assert "; the answer appears here." in waiting
+    assert 'type="button" disabled>Test the role</button>' in waiting
     assert (quiet.status_code, over.status_code) == (204, 286)
     assert "Tested just now: 1 of 2 calls refused." in words(over)
-    assert "GetMetricData refused not authorized" in words(over)
+    assert "cloudwatch:GetMetricData refused not authorized" in words(over)
 
 
 def test_a_test_that_nobody_takes_up_says_so_and_may_be_asked_again(as_):
-    shut(probe={"asked_at": (NOW - timedelta(minutes=3)).isoformat(), "asked_by": "edith"})
+    shut(probe={"asked_at": (NOW - timedelta(minutes=3)).isoformat()})
 
     told = page(as_, "engineer")
 
@@ -328,11 +299,18 @@ def test_a_test_that_nobody_takes_up_says_so_and_may_be_asked_again(as_):
     assert 'type="submit">Test the role</button>' in text(as_("engineer").get(reverse("data_quality")))
 
 
-def test_a_test_that_found_nothing_wrong_says_what_follows(as_):
-    checks = [{"operation": "DescribeInstances", "ok": True, "message": ""}]
-    shut(probe={"at": NOW.isoformat(), "identity": "arn:aws:sts::1:assumed-role/r/s", "regions": 3, "checks": checks})
+def test_a_test_that_did_not_get_in_says_so(as_):
+    shut(probe={"at": NOW.isoformat(), "findings": []})
 
-    told = page(as_)
+    assert "Tested just now: it cannot be entered." in page(as_)
+
+
+def test_a_test_that_found_nothing_wrong_says_what_follows(as_):
+    findings = [{"action": "ec2:DescribeInstances", "ok": True, "message": ""}]
+    probe = {"at": NOW.isoformat(), "identity": "arn:aws:sts::1:assumed-role/r/s", "regions": ["a"] * 3}
+    account = factories.account(probe=probe | {"findings": findings})
+
+    told = page(as_, account=account.account_id)
 
     assert "Tested just now: all 1 call allowed. The next pass reads the account." in told
     assert "As arn:aws:sts::1:assumed-role/r/s, 3 Regions" in told

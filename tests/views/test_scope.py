@@ -38,7 +38,6 @@ def test_objects_of_an_unseen_account_do_not_exist(narrow):
         client.get(reverse("run_progress", args=[run.pk])),
         client.post(reverse("stop_run", args=[run.pk])),
         client.get(reverse("data_quality"), {"account": other.account_id}),
-        client.post(reverse("probe_role", args=[other.account_id])),
         client.get(reverse("role_probed", args=[other.account_id])),
     ]
 
