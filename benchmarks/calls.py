@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks import passes
 from benchmarks.installation import installed, replay
 from benchmarks.passes import SHORT, Pass
 from benchmarks.recorded import HOUR, MOST_POINTS, Fleet
-from benchmarks.replay import ACCOUNTS_A_PAGE, LARGEST_PAGE, METRICS_A_PAGE, MOST_QUERIES
+from benchmarks.replay import ACCOUNTS_A_PAGE, LARGEST_PAGE, METRICS_A_PAGE, MOST_QUERIES, UNITS
 
 SIZES = (1_000, 10_000, 100_000)
 QUICK = (200,)
@@ -25,22 +25,25 @@ class Fewest:
     roles: int = 0  # accounts entered by a role
 
     def of(self, operation: str, seen: dict[str, Any]) -> int:
-        match operation:
-            case "DescribeInstances":
-                return sum(max(1, math.ceil(size / LARGEST_PAGE)) for _, size in self._places())
-            case "GetMetricData":
-                asked = {place: tallies.get(operation, {}) for place, tallies in seen["places"].items()}
-                return sum(metric_calls(size, asked.get(place, {})) for place, size in self._places())
-            case "ListMetrics":
-                return sum(max(1, math.ceil(size / METRICS_A_PAGE)) for _, size in self._places())
-            case "GetInstanceMetadataDefaults":
-                return self.fleet.accounts * self.fleet.regions
-            case "DescribeRegions" | "GetCallerIdentity":
-                return self.fleet.accounts
-            case "AssumeRole":
-                return self.roles
-            case _:
-                return 0
+        accounts = self.fleet.accounts
+        plain = {
+            "AssumeRole": self.roles,
+            "DescribeOrganization": 1,
+            "DescribeRegions": accounts,
+            "GetCallerIdentity": self.roles + 1,
+            "GetInstanceMetadataDefaults": accounts * self.fleet.regions,
+            "ListAccounts": math.ceil(accounts / ACCOUNTS_A_PAGE),
+            "ListOrganizationalUnitsForParent": 1 + len(UNITS),  # the root's, and those that each unit has not
+            "ListRoots": 1,
+            "ListTagsForResource": accounts,
+        }
+        by_size = {"DescribeInstances": LARGEST_PAGE, "ListMetrics": METRICS_A_PAGE}
+        if operation in by_size:
+            return sum(max(1, math.ceil(size / by_size[operation])) for _, size in self._places())
+        if operation == "GetMetricData":
+            asked = {place: tallies.get(operation, {}) for place, tallies in seen["places"].items()}
+            return sum(metric_calls(size, asked.get(place, {})) for place, size in self._places())
+        return plain.get(operation, 0)
 
     def _places(self) -> Iterator[tuple[str, int]]:
         for account_id in self.fleet.account_ids:
@@ -91,33 +94,36 @@ def backfill(instances: int) -> dict[str, Any]:
 
 def organization(instances: int, accounts: int, regions: int) -> dict[str, Any]:
     """Every account but the first entered by its role; the fleet is cut into many small shares."""
-    fleet = Fleet(instances, accounts=accounts, regions=regions)
+    fewest = Fewest(Fleet(instances, accounts=accounts, regions=regions), roles=accounts - 1)
     with (
         replay(instances=instances, accounts=accounts, regions=regions, **passes.a_day()) as server,
         installed(server.url, **SHORT) as one,
     ):
         one.manage("accounts", "discover")
-        listed = server.calls(forget=True)["operations"]["ListAccounts"]["calls"]
+        discovered = server.calls(forget=True)
         first = passes.collect(one, server)
     return {
         "instances": instances,
         "accounts": accounts,
         "regions": regions,
-        "discover": {"ListAccounts": ratio(listed, math.ceil(accounts / ACCOUNTS_A_PAGE))},
-        "first_pass": beside(first, Fewest(fleet, roles=accounts - 1)),
+        "discover": by_operation(discovered, replace(fewest, roles=0)),
+        "first_pass": beside(first, fewest),
     }
 
 
 def beside(one: Pass, fewest: Fewest) -> dict[str, Any]:
     """Every operation that was called. What the pass says of itself must be what the server saw."""
-    seen = one.seen
-    made = {name: tally["calls"] for name, tally in sorted(seen["operations"].items())}
     return {
         "instances": one.told["instances"],
         "metric_queries": one.told["metric_queries"],
-        "told_as_seen": one.told["api_calls"] == made,
-        "calls": {name: ratio(calls, fewest.of(name, seen)) for name, calls in made.items()},
+        "told_as_seen": one.told["api_calls"]
+        == {name: tally["calls"] for name, tally in one.seen["operations"].items()},
+        "calls": by_operation(one.seen, fewest),
     }
+
+
+def by_operation(seen: dict[str, Any], fewest: Fewest) -> dict[str, Any]:
+    return {name: ratio(tally["calls"], fewest.of(name, seen)) for name, tally in sorted(seen["operations"].items())}
 
 
 def ratio(made: int, fewest: int) -> dict[str, Any]:

@@ -232,6 +232,20 @@ class Replay:
         )
         return _query("AssumeRole", told, "sts", "2011-06-15"), 1
 
+    def describe_organization(self, _: Call) -> tuple[bytes, int]:
+        """The first account manages it."""
+        manager = self.fleet.account_ids[0]
+        arn = f"arn:aws:organizations::{manager}"
+        told = {
+            "Id": "o-replay",
+            "Arn": f"{arn}:organization/o-replay",
+            "FeatureSet": "ALL",
+            "MasterAccountId": manager,
+            "MasterAccountArn": f"{arn}:account/o-replay/{manager}",
+            "MasterAccountEmail": f"aws+{manager}@example.com",
+        }
+        return _compact({"Organization": told}), 1
+
     def list_accounts(self, call: Call) -> tuple[bytes, int]:
         first = self._from(call)
         every = self.fleet.account_ids
@@ -287,6 +301,7 @@ ANSWERS: dict[str, Callable[[Replay, Call], tuple[bytes, int]]] = {
     "DescribeScalingActivities": Replay.scaling_activities,
     "GetCallerIdentity": Replay.caller_identity,
     "AssumeRole": Replay.assume_role,
+    "DescribeOrganization": Replay.describe_organization,
     "ListAccounts": Replay.list_accounts,
     "ListRoots": Replay.list_roots,
     "ListOrganizationalUnitsForParent": Replay.list_units,

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,14 @@ from benchmarks.installation import WAIT, NotMeasured, end
 HOST = "127.0.0.1"
 USER = "imdsdash"
 QUIET: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Where a server is, and which process it is."""
+
+    url: str
+    pid: int
 
 
 def free_port() -> int:
@@ -39,21 +48,21 @@ def wait_for_port(port: int) -> None:
 
 
 @contextmanager
-def redis(folder: Path) -> Iterator[str]:
-    """The address of an empty Redis that keeps nothing. Raises NotMeasured where there is none."""
+def redis(folder: Path) -> Iterator[Service]:
+    """An empty Redis that keeps nothing. Raises NotMeasured where there is none."""
     program = shutil.which("redis-server")
     if program is None:
         raise NotMeasured("redis-server is not on this machine: apt-get install redis-server.")
     port = free_port()
     words = [program, "--port", str(port), "--bind", HOST, "--save", "", "--appendonly", "no", "--dir", str(folder)]
-    with running(words) as _:
+    with running(words) as process:
         wait_for_port(port)
-        yield f"redis://{HOST}:{port}/0"
+        yield Service(f"redis://{HOST}:{port}/", process.pid)
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """The address of a server without a database's name, ending in `/`; its user may create some.
+def postgres(folder: Path) -> Iterator[Service]:
+    """A PostgreSQL by its address without a database's name; its user may create some.
 
     It writes as a real one does (fsync on). PostgreSQL refuses to run as root; then it runs as `postgres`.
     Raises NotMeasured where there is none.
@@ -75,9 +84,9 @@ def postgres(folder: Path) -> Iterator[str]:
         str(found[-1].parent / "postgres"), "-D", str(place / "data"), "-p", str(port),
         "-c", f"listen_addresses={HOST}", "-c", f"unix_socket_directories={place}",
     ]  # fmt: skip
-    with running(words, **as_user):
+    with running(words, **as_user) as process:
         wait_for_port(port)
-        yield f"postgres://{USER}@{HOST}:{port}/"
+        yield Service(f"postgres://{USER}@{HOST}:{port}/", process.pid)
 
 
 @contextmanager
@@ -90,11 +99,11 @@ def running(words: list[str], **as_user: Any) -> Iterator[subprocess.Popen[bytes
         end(process, first=signal.SIGINT)
 
 
-def create_database(server: str, name: str, *, like: str = "template1") -> str:
+def create_database(server: Service, name: str, *, like: str = "template1") -> str:
     """The address of a new database, a copy of another one that nobody is connected to."""
-    with psycopg.connect(f"{server}postgres", autocommit=True) as connection:
+    with psycopg.connect(f"{server.url}postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}"'.encode())
-    return f"{server}{name}"
+    return f"{server.url}{name}"
 
 
 def cpu_seconds(pid: int) -> float:

@@ -302,6 +302,7 @@ def test_the_remaining_reads_of_a_collector_are_answered(clients: Clients):
     root = organizations.list_roots()["Roots"][0]["Id"]
     units = organizations.list_organizational_units_for_parent(ParentId=root)["OrganizationalUnits"]
 
+    assert organizations.describe_organization()["Organization"]["MasterAccountId"] == FIRST
     assert [one["Name"] for one in units] == ["Workloads", "Platform"]
     assert organizations.list_organizational_units_for_parent(ParentId=units[0]["Id"])["OrganizationalUnits"] == []
     assert organizations.list_accounts()["Accounts"][1]["Paths"] == [f"o-replay/{root}/{units[0]['Id']}/{SECOND}/"]
@@ -312,7 +313,7 @@ def test_the_remaining_reads_of_a_collector_are_answered(clients: Clients):
 
 
 @pytest.mark.parametrize(
-    ("service", "operation"), [("ec2", "describe_volumes"), ("organizations", "describe_organization")]
+    ("service", "operation"), [("ec2", "describe_volumes"), ("organizations", "list_handshakes_for_organization")]
 )
 def test_what_is_not_recorded_is_refused_in_the_callers_protocol(clients: Clients, service: str, operation: str):
     with pytest.raises(ClientError) as refused:
