@@ -143,7 +143,7 @@ class Run(models.Model):
 class Change(Leased):
     """One resource to change: what it was, what it shall be, what came of it. A row in the enforcement queue."""
 
-    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="changes")
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="changes", db_index=False)
     instance = models.ForeignKey(Instance, on_delete=models.PROTECT, related_name="changes")
     target_account_id = models.CharField(max_length=12)
     region = models.CharField(max_length=32)

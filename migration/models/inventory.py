@@ -10,7 +10,7 @@ class Instance(models.Model):
     nothing but a name is left of it (`actions.retention`).
     """
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="instances")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="instances", db_index=False)
     region = models.CharField(max_length=32)
     instance_id = models.CharField(max_length=32)
 
@@ -71,8 +71,11 @@ class Instance(models.Model):
         ]
         indexes = [
             models.Index(fields=("account", "status", "id"), name="instance_account_status"),
-            models.Index(fields=("status", "id"), name="instance_status"),
-            models.Index(fields=("account", "region", "gone_at"), name="instance_scope_live"),
+            # A pass walks the living of a scope by key, and asks for those that went lately.
+            models.Index(fields=("account", "region", "id"), condition=Q(gone_at__isnull=True), name="instance_live"),
+            models.Index(
+                fields=("account", "region", "gone_at"), condition=Q(gone_at__isnull=False), name="instance_gone"
+            ),
         ]
 
     def __str__(self) -> str:

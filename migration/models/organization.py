@@ -45,7 +45,7 @@ class Account(models.Model):
 class Scope(Leased):
     """One account in one Region: the unit of collection."""
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="scopes")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="scopes", db_index=False)
     region = models.CharField(max_length=32)
     enabled = models.BooleanField(default=True)
     state = models.CharField(max_length=16, choices=ScopeState, default=ScopeState.IDLE)
@@ -88,7 +88,7 @@ class Scope(Leased):
 class ApiDay(models.Model):
     """What collecting one scope on one UTC day asked of AWS: the meter of calls and of cost."""
 
-    scope = models.ForeignKey(Scope, on_delete=models.CASCADE, related_name="api_days")
+    scope = models.ForeignKey(Scope, on_delete=models.CASCADE, related_name="api_days", db_index=False)
     day = models.DateField()
     operation = models.CharField(max_length=64)
     calls = models.PositiveIntegerField(default=0)  # requests sent, every retry counted

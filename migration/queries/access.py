@@ -64,4 +64,10 @@ def among(accounts: QuerySet[Account], field: str) -> Q:
     """Rows whose `field` is one of these accounts. For who sees all of them it is no condition at all: the database
     need not go through every account to find that out.
     """
-    return Q(**{f"{field}__in": accounts}) if accounts.query.where else Q()
+    return Q() if everything(accounts) else Q(**{f"{field}__in": accounts})
+
+
+def everything(accounts: QuerySet[Account]) -> bool:
+    """Are these simply all accounts? Then a sum over them needs no condition."""
+    query = accounts.query
+    return not (query.has_filters() or query.is_sliced or query.combinator)

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
 from migration.enums import ACTIVE_RUN, Outcome, RequestState
-from migration.models import Account, EnforcementRequest, Run, Scope
+from migration.models import Account, EnforcementRequest, Instance, Run, Scope
 from migration.queries import usage
+from migration.queries.access import everything
 from migration.queries.fleet import UNREADABLE, enforceable, mixes
 from migration.queries.progress import Mix
 
@@ -73,7 +74,7 @@ def matching(accounts: QuerySet[Account], filters: AccountFilters) -> QuerySet[A
     if filters.ou:
         accounts = accounts.filter(Q(ou_path=filters.ou) | Q(ou_path__startswith=f"{filters.ou}/"))
     if filters.status:
-        accounts = accounts.filter(instances__status=filters.status).distinct()
+        accounts = accounts.filter(Exists(Instance.objects.filter(account=OuterRef("pk"), status=filters.status)))
     if filters.incomplete:
         gap = Scope.objects.filter(enabled=True).exclude(outcome=Outcome.COMPLETE)
         accounts = accounts.filter(Q(role_state__in=UNREADABLE) | Q(pk__in=gap.values("account"))).distinct()
@@ -83,7 +84,7 @@ def matching(accounts: QuerySet[Account], filters: AccountFilters) -> QuerySet[A
 def rows(accounts: QuerySet[Account], *, today: date) -> list[AccountRow]:
     """Every account of the query as a row, in a fixed number of queries."""
     chosen = list(accounts)
-    keys = Account.objects.filter(pk__in=[account.pk for account in chosen])
+    keys = accounts if everything(accounts) else Account.objects.filter(pk__in=[account.pk for account in chosen])
     counted, calls = mixes(keys), usage.calls_by_account(keys, today=today, count=SPARK_DAYS)
     free, coverage = enforceable(keys), usage.last_full_day_coverage(keys, today=today)
     scopes: dict[int, list[str]] = {}

@@ -4,15 +4,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import reduce
-from operator import add
 
-from django.db.models import BigIntegerField, Count, Q, QuerySet, Sum
-from django.db.models.fields.json import KT
-from django.db.models.functions import Cast, Coalesce
+from django.db.models import Count, QuerySet, Sum
 
-from migration.enums import DONE, LEFT, Status
 from migration.models import Account, Scope, ScopeDay
+from migration.queries.access import everything
 
 
 @dataclass(frozen=True)
@@ -34,16 +30,19 @@ class UsageDay:
         return self.measured / self.expected if self.expected else None
 
 
-def _status_sum(statuses: Sequence[Status]) -> Sum:
-    terms = [Coalesce(Cast(KT(f"by_status__{status}"), BigIntegerField()), 0) for status in statuses]
-    return Sum(reduce(add, terms), filter=Q(by_status__isnull=False))
+def _of(accounts: QuerySet[Account]) -> QuerySet[ScopeDay]:
+    """The rollups of some accounts; of all without asking of each row whose it is, or SQLite walks them by scope."""
+    if everything(accounts):
+        return ScopeDay.objects.all()
+    return ScopeDay.objects.filter(scope__in=Scope.objects.filter(account__in=accounts))
 
 
 def days(accounts: QuerySet[Account], *, today: date, count: int) -> list[UsageDay]:
     """The last `count` days up to today, without holes: a day with no row is a day not measured."""
     first = today - timedelta(days=count - 1)
     rows = (
-        ScopeDay.objects.filter(scope__in=Scope.objects.filter(account__in=accounts), day__gte=first, day__lte=today)
+        _of(accounts)
+        .filter(day__gte=first, day__lte=today)
         .order_by()
         .values("day")
         .annotate(
@@ -52,9 +51,9 @@ def days(accounts: QuerySet[Account], *, today: date, count: int) -> list[UsageD
             measured=Sum("instances_measured"),
             expected=Sum("instances_expected"),
             calling=Sum("instances_calling_v1"),
-            left=_status_sum(LEFT),
-            done=_status_sum(DONE),
-            known=Count("pk", filter=Q(by_status__isnull=False)),
+            left=Sum("instances_left"),
+            done=Sum("instances_done"),
+            known=Count("instances_left"),
         )
     )
     found = {
@@ -78,7 +77,8 @@ def calls_by_account(accounts: QuerySet[Account], *, today: date, count: int) ->
     """For each account (its primary key) the calls of the last `count` days, today's partial day left out."""
     first = today - timedelta(days=count)
     rows = (
-        ScopeDay.objects.filter(scope__in=Scope.objects.filter(account__in=accounts), day__gte=first, day__lt=today)
+        _of(accounts)
+        .filter(day__gte=first, day__lt=today)
         .order_by()
         .values_list("scope__account", "day")
         .annotate(calls=Sum("v1_calls"))
@@ -98,7 +98,8 @@ def total(calls: Sequence[int | None]) -> int | None:
 def last_full_day_coverage(accounts: QuerySet[Account], *, today: date) -> dict[int, tuple[int, int]]:
     """(measured, expected) instances of yesterday, account by account (its primary key)."""
     rows = (
-        ScopeDay.objects.filter(scope__account__in=accounts, day=today - timedelta(days=1))
+        _of(accounts)
+        .filter(day=today - timedelta(days=1))
         .order_by()
         .values_list("scope__account")
         .annotate(Sum("instances_measured"), Sum("instances_expected"))
