@@ -44,6 +44,7 @@ check: venv ## lint, types, floors, migrations, templates, compose, Dockerfile
 	@$(BIN)/djlint templates --lint --quiet
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/cfn-lint deploy/*.yaml
 	@$(BIN)/uv lock --check --quiet
 
 fix: venv ## what can be mended by itself
@@ -55,7 +56,7 @@ states: venv ## docs/states.md from the transition tables
 	@$(BIN)/python manage.py states
 
 bench: venv ## measurements as JSON, in var/bench/
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean: ## everything that is made, the demo's data included
 	rm -rf .venv var .mypy_cache .ruff_cache .import_linter_cache

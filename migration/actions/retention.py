@@ -72,8 +72,8 @@ class _Times:
     def rolled_up(self) -> Exists:
         """True of an instance day that a rollup holds which nobody will write again.
 
-        A frozen rollup is never made again. Another is, from the instance days, whenever one of its scope is asked about
-        that day, and that must not happen when they are gone: so its day has to be older than all that is asked.
+        A frozen rollup is never made again. Another is, from the instance days, whenever one of its scope is asked
+        about that day, and that must not happen when they are gone: so its day has to be older than all that is asked.
         """
         return Exists(
             ScopeDay.objects.filter(
