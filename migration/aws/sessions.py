@@ -36,8 +36,9 @@ from migration.aws.pace import Pace
 SESSION_SECONDS = 3600  # role chaining caps at one hour (IAM quotas); botocore renews it in mid-sweep
 FALLBACK_REGION = "us-east-1"
 REMEMBERED = 2000  # roles whose credentials are kept
-# What every true answer has, an empty list included. A proxy's page of well-formed HTML, or a JSON that is none, is
-# read by botocore as an answer without anything in it; and an empty inventory would say that all instances are gone.
+# What every true answer has. A proxy's page of well-formed HTML is read by botocore as an answer without anything in it;
+# and an empty inventory would say that all instances are gone. Lists that may truly be empty in a JSON answer are not
+# named, for nothing in AWS's text says that an empty one is sent; there the content type is looked at.
 ALWAYS = {
     "AssumeRole": "Credentials",
     "DescribeInstances": "Reservations",
@@ -47,10 +48,7 @@ ALWAYS = {
     "GetCallerIdentity": "Account",
     "GetMetricData": "MetricDataResults",
     "ListAccounts": "Accounts",
-    "ListMetrics": "Metrics",
-    "ListOrganizationalUnitsForParent": "OrganizationalUnits",
     "ListRoots": "Roots",
-    "ListTagsForResource": "Tags",
     "ModifyInstanceMetadataOptions": "InstanceMetadataOptions",
 }
 
@@ -374,6 +372,8 @@ def _whole(response: dict[str, Any], name: str) -> None:
     botocore does not compare a body with its Content-Length, and reads half a JSON document as an empty one: a page
     of metrics that was cut in the middle would be the last page. Raises Unreachable.
     """
+    if "html" in response["headers"].get("content-type", ""):
+        raise errors.Unreachable(f"{name} got an answer that is not AWS's: a page of HTML.", operation=name)
     told, body = response["headers"].get("content-length"), response.get("body")
     if told is None or response["headers"].get("content-encoding") or not isinstance(body, bytes):
         return
