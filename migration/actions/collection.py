@@ -192,7 +192,7 @@ def finish_scope(*, claim: ScopeClaim, ending: Ending, now: datetime) -> None:
     if ending.usage:
         fields["usage_at"] = now
     if ending.usage_until is not None:
-        fields["usage_until"] = ending.usage_until
+        fields["usage_until"] = max(ending.usage_until, scope.usage_until or ending.usage_until)
     if ending.history_from is not None:
         fields["history_from"] = ending.history_from
     if ending.outcome is Outcome.COMPLETE:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from migration.actions import bulk
 from migration.actions.collection import ScopeClaim, hold
@@ -78,13 +79,17 @@ def _upsert_days(told: Mapping[Day, Sequence[int | None]], *, is_v1: bool, keep_
     known = evidence.known_days({pk for pk, _ in told}, [day for _, day in told], is_v1=is_v1)
     rows = []
     for (pk, day), hours in told.items():
+        keep = day >= keep_hours_from
         before = known.get((pk, day))
-        if before is not None:
-            old, measured = before
-            if old == readiness.NOTHING and measured > sum(value is not None for value in hours):
-                continue  # only the sum of that day is kept, of more hours than this answer has: it stays
-            hours = [was if value is None else value for was, value in zip(old, hours, strict=True)]  # noqa: PLW2901
-        rows.append((pk, day, *_day(hours, keep=day >= keep_hours_from)))
+        if before is None:
+            rows.append((pk, day, *_day(hours, keep=keep)))
+        elif before.only_sum and None in hours:
+            # Which hours that sum is made of is not known any more: of the two, whatever says more stays.
+            calls, measured, _ = _day(hours, keep=False)
+            rows.append((pk, day, max(calls or 0, before.calls), max(measured, before.measured), None))
+        else:
+            merged = [was if value is None else value for was, value in zip(before.hours, hours, strict=True)]
+            rows.append((pk, day, *_day(merged, keep=keep)))
     names = COLUMNS[is_v1]
     bulk.upsert(InstanceDay, rows, columns=("instance_id", "day", *names), unique=("instance_id", "day"), update=names)
 
@@ -99,8 +104,11 @@ def _day(hours: Sequence[int | None], *, keep: bool) -> tuple[int | None, int, s
 
 def _known_until(pks: Sequence[int], until: datetime) -> None:
     """Every query about these was answered Complete up to here."""
+    behind = Q(usage_until__isnull=True) | Q(
+        usage_until__lt=until
+    )  # a host whose clock is ahead may have asked further
     for start in range(0, len(pks), CHUNK):
-        Instance.objects.filter(pk__in=pks[start : start + CHUNK]).update(usage_until=until)
+        Instance.objects.filter(behind, pk__in=pks[start : start + CHUNK]).update(usage_until=until)
 
 
 def roll_up(*, claim: ScopeClaim, since: date, until: datetime, complete: bool, now: datetime) -> None:

@@ -48,14 +48,28 @@ def v1_days(pks: Iterable[int], window: Window) -> dict[int, dict[date, Hours]]:
     return found
 
 
-def known_days(pks: Iterable[int], days: Sequence[date], *, is_v1: bool) -> dict[tuple[int, date], tuple[Hours, int]]:
-    """What is stored of one metric in those days: the hours, as far as they are kept, and how many were measured."""
+@dataclass(frozen=True, slots=True)
+class KnownDay:
+    """What is stored of one metric of one instance on one day."""
+
+    hours: Hours
+    measured: int  # hours that had a datapoint
+    calls: int
+
+    @property
+    def only_sum(self) -> bool:
+        """The hours are not kept any more, only how many there were and their sum."""
+        return self.measured > 0 and self.hours == NOTHING
+
+
+def known_days(pks: Iterable[int], days: Sequence[date], *, is_v1: bool) -> dict[tuple[int, date], KnownDay]:
+    """What is stored of one metric in those days, by instance and day."""
     names = ("v1_hours", "measured_hours", "v1_calls")
     if not is_v1:
         names = ("rejected_hours", "rejected_measured_hours", "rejected_calls")
     rows = InstanceDay.objects.filter(instance_id__in=list(pks), day__gte=min(days), day__lte=max(days))
     return {
-        (instance, day): (_unpack(hours, measured, calls), measured)
+        (instance, day): KnownDay(_unpack(hours, measured, calls), measured, calls or 0)
         for instance, day, hours, measured, calls in rows.values_list("instance_id", "day", *names).iterator(
             chunk_size=5000
         )
