@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
@@ -110,7 +111,8 @@ def collect_what_is_due() -> None:
     slice_ = settings.IMDSDASH_SLICE_SECONDS
     begins_until = time.monotonic() + slice_ / 2  # a scope begun later might not end before the task's time limit
     for scope in _turns():
-        collect_if_due(edges.reader(), scope, seconds=slice_ / 2)
+        with suppress(Exception):  # in the log and on the scope's row, and no reason to leave out the next one
+            collect_if_due(edges.reader(), scope, seconds=slice_ / 2)
         if time.monotonic() > begins_until:
             return
 

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -66,6 +67,9 @@ def collect(
     gives the scope back and is due again at once; what is written stays written. `until`: the hour to ask up to; by
     default the last one whose datapoints have arrived, or the one that an unfinished reading had begun with. `again`:
     what is known up to there is asked once more; not so where a reading that broke off goes on.
+
+    Whatever else is raised is told on the scope's row first, which is tried again later and later: a caller may go on
+    with the next scope.
     """
     now = timezone.now()
     dead = scope.state == ScopeState.LEASED and edges.dead(scope.lease_owner)
@@ -81,9 +85,21 @@ def collect(
     except collection.LeaseLost:
         log.warning("scope_lease_lost", scope=str(scope))
         return None
+    except Exception as error:
+        log.exception("scope_broke_off", scope=str(scope))
+        message = broke_off(error)
+        with suppress(collection.LeaseLost):
+            ending = Ending(Outcome.INCOMPLETE, gap=GapKind.ERROR, message=message, kinds=kinds)
+            collection.finish_scope(claim=claim, ending=ending, now=timezone.now())
+        raise
     except BaseException:
         collection.give_back(claim=claim)
         raise
+
+
+def broke_off(error: Exception) -> str:
+    """What is told of a pass that met what our own code cannot handle."""
+    return f"This pass broke off, which is a fault of imdsdash: {type(error).__name__}: {error}"[:2000]
 
 
 @dataclass

@@ -25,7 +25,7 @@ from migration.management.house import HouseCommand
 from migration.models import Account, CollectionRun, Scope
 from migration.queries import sweeps as runs
 from migration.tasks import collection, edges
-from migration.tasks.scope import Passed, asked_until
+from migration.tasks.scope import Passed, asked_until, broke_off
 
 PARTIAL = 3
 RESUMED_FOR = timedelta(hours=12)  # a pass broken off longer ago is not gone on with: too much has changed since
@@ -179,6 +179,9 @@ def _collect(edge: Edge, scope: Scope, run: CollectionRun, *, again: bool) -> Pa
         if found is None:
             busy = f"Another process ({scope.lease_owner or 'a worker'}) is collecting it just now."
             return Passed(scope.account.account_id, scope.region, Outcome.INCOMPLETE, busy)
+    except Exception as error:  # noqa: BLE001 -- in the log and on its row, and no reason to leave out the others
+        return Passed(scope.account.account_id, scope.region, Outcome.INCOMPLETE, broke_off(error))
+    else:
         return found
     finally:
         connections.close_all()

@@ -1,0 +1,54 @@
+"""Workers in threads, who take nudges as Celery's would: many at once, in any order, on connections of their own."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from migration.tasks import collection
+
+PATIENCE = 120.0  # seconds until a test that waits for something gives up
+
+
+class Workers:
+    def __init__(self, pool: ThreadPoolExecutor, *, copies: int = 1) -> None:
+        self.pool = pool
+        self.copies = copies  # of every message
+        self.taken: list[Future[None]] = []
+
+    def nudge(self, task: Any, *ids: int, **_: Any) -> None:
+        """In place of `publish.nudge`."""
+        self.taken += [self.pool.submit(self._work, task, ids) for _ in range(self.copies)]
+
+    def _work(self, task: Any, ids: tuple[int, ...]) -> None:
+        try:
+            task(*ids)
+        finally:
+            connections.close_all()
+
+    def idle(self) -> None:
+        """Wait until nobody has anything to do any more. What failed in a worker fails here."""
+        for done in self.taken:  # it grows while it is walked: workers nudge each other
+            done.result(PATIENCE)
+        self.taken = []
+
+
+@contextmanager
+def hired(monkeypatch: pytest.MonkeyPatch, count: int, *, copies: int = 1) -> Iterator[Workers]:
+    """So many workers; every message comes in so many copies."""
+    with ThreadPoolExecutor(count) as pool:
+        workers = Workers(pool, copies=copies)
+        monkeypatch.setattr(collection, "nudge", workers.nudge)
+        yield workers
+
+
+def until(what: Callable[[], bool]) -> None:
+    """Wait for something that other threads bring about."""
+    give_up = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < give_up, "it did not come about"
+        time.sleep(0.05)
