@@ -70,10 +70,10 @@ def upsert(
 
 def _shape(model: type[models.Model], columns: Sequence[str], unique: Sequence[str], update: Sequence[str]) -> _Shape:
     meta = model._meta  # noqa: SLF001 -- Django's documented door to the fields, whatever its name
-    fields = {field.attname: field for field in meta.concrete_fields}
+    fields = {field.attname: field for field in meta.concrete_fields if not field.generated}
     unknown = sorted({*columns, *unique, *update} - fields.keys())
     if unknown:
-        raise ValueError(f"{model.__name__} has no column {', '.join(unknown)}.")
+        raise ValueError(f"{model.__name__} has no column {', '.join(unknown)} to write.")
     if missing := sorted({*unique, *update} - set(columns)):
         raise ValueError(f"{', '.join(missing)} must be among the columns.")
     filled = [
