@@ -8,7 +8,7 @@ from botocore.awsrequest import AWSResponse
 
 from migration.aws import ec2, errors, retry
 from migration.aws.pace import Pace
-from migration.aws.sessions import Edge, Limits, Target, _signed_with
+from migration.aws.sessions import Edge, Limits, Target, _whole, _signed_with
 from tests import fleets
 
 REGION = "us-east-1"
@@ -303,10 +303,10 @@ PROXY = b"<html><body>Please log in.</body></html>"
 @pytest.mark.parametrize("body", [PROXY, b"{}", b""], ids=["a page of HTML", "an empty object", "nothing"])
 @pytest.mark.parametrize(
     ("service", "operation"),
-    [("ec2", "describe_instances"), ("cloudwatch", "list_metrics"), ("organizations", "list_accounts")],
+    [("ec2", "describe_instances"), ("organizations", "list_accounts")],
 )
 def test_an_answer_of_somebody_else_is_no_empty_list(aws, monkeypatch, service, operation, body):
-    """botocore reads it as an answer with nothing in it: an inventory without instances, a list without metrics."""
+    """botocore reads it as an answer with nothing in it: an inventory without instances, a list without accounts."""
     aws(fleets.pair())
     one = edge()
     me = one.ambient()
@@ -316,3 +316,10 @@ def test_an_answer_of_somebody_else_is_no_empty_list(aws, monkeypatch, service, 
 
     with pytest.raises(errors.Unreachable, match=r"answer that is not AWS's"):
         one.ask(me, service, REGION, operation)
+
+
+def test_a_page_of_html_is_no_answer_not_even_where_a_list_may_be_empty():
+    response = {"headers": {"content-type": "text/html; charset=utf-8", "content-length": "41"}, "body": PROXY}
+
+    with pytest.raises(errors.Unreachable, match=r"answer that is not AWS's"):
+        _whole(response, "ListMetrics")
