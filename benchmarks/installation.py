@@ -35,7 +35,8 @@ class Spent:
 
     seconds: float
     cpu_seconds: float
-    peak_mib: float
+    peak_mib: float  # resident, pages of mapped files included
+    peak_own_mib: float  # without those
     out: str
 
     @property

@@ -284,6 +284,7 @@ def _sum(every: list[Spent]) -> Spent:
         seconds=sum(one.seconds for one in every),
         cpu_seconds=sum(one.cpu_seconds for one in every),
         peak_mib=max(one.peak_mib for one in every),
+        peak_own_mib=max(one.peak_own_mib for one in every),
         out="".join(one.out for one in every),
     )
 

@@ -40,13 +40,18 @@ def test_a_pass_makes_the_fewest_calls_there_are():
     assert backfill["first_pass"]["calls"]["GetMetricData"]["made"] == 3  # 150 instances x 63 days x 24 hours
 
 
-def test_memory_is_told_by_size():
+def test_memory_is_told_by_size_and_by_database():
     told = memory.measure(quick=True)
+    if "is not on this machine" in told["postgresql"].get("not_measured", ""):
+        absent("PostgreSQL", told["postgresql"]["not_measured"])
 
-    (small,) = told["by_size"]
-    assert small["instances"] == 200
-    assert small["first_pass_mib"] > 20
-    assert told["largest_over_smallest"] == {"first_pass_mib": 1.0, "later_pass_mib": 1.0}
+    same = {"peak_mib": 1.0, "peak_own_mib": 1.0}
+    assert told["sqlite"]["largest_over_smallest"] == {"first_pass": same, "later_pass": same}
+    assert told["postgresql"]["largest_over_smallest"] == {"first_pass": same}
+    for database in ("sqlite", "postgresql"):
+        (small,) = told[database]["by_size"]
+        assert small["instances"] == 200
+        assert small["first_pass"]["peak_mib"] > small["first_pass"]["peak_own_mib"] > 20
 
 
 def test_the_clients_cost_is_told_beside_the_stock_parsers_and_by_module():
