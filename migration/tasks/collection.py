@@ -158,10 +158,23 @@ def collect_scope(
 
 
 def sweep(now: datetime) -> str:
-    """The name of the timetable's sweep of this UTC day, as session names carry it."""
+    """The name of the timetable's sweep of this UTC day, as session names carry it. Passes that begin at one moment
+    agree on one.
+    """
     day = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    known = CollectionRun.objects.filter(trigger="timetable", started_at=day).order_by("pk").first()
-    return run_name(known or collection.begin_run(trigger="timetable", owner="", asked={}, now=day))
+    known = _sweep_of(day)
+    if known is None:
+        with transaction.atomic():
+            tick = {"job": "sweep", "window_start": day}
+            ScheduledRun.objects.select_for_update().get_or_create(
+                **tick, defaults={"started_at": now}
+            )  # one at a time
+            known = _sweep_of(day) or collection.begin_run(trigger="timetable", owner="", asked={}, now=day)
+    return run_name(known)
+
+
+def _sweep_of(day: datetime) -> CollectionRun | None:
+    return CollectionRun.objects.filter(trigger="timetable", started_at=day).order_by("pk").first()
 
 
 def run_name(run: CollectionRun) -> str:

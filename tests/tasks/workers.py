@@ -18,11 +18,16 @@ class Workers:
     def __init__(self, pool: ThreadPoolExecutor, *, copies: int = 1) -> None:
         self.pool = pool
         self.copies = copies  # of every message
+        self.copied: set[tuple[str, tuple[int, ...]]] = set()
         self.taken: list[Future[None]] = []
 
     def nudge(self, task: Any, *ids: int, **_: Any) -> None:
-        """In place of `publish.nudge`."""
-        self.taken += [self.pool.submit(self._work, task, ids) for _ in range(self.copies)]
+        """In place of `publish.nudge`. A message that copies of one message send is copied only once, or there would
+        be no end.
+        """
+        copies = 1 if (task.name, ids) in self.copied else self.copies
+        self.copied.add((task.name, ids))
+        self.taken += [self.pool.submit(self._work, task, ids) for _ in range(copies)]
 
     def _work(self, task: Any, ids: tuple[int, ...]) -> None:
         try:
