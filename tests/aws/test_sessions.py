@@ -8,7 +8,7 @@ from botocore.awsrequest import AWSResponse
 
 from migration.aws import ec2, errors, retry
 from migration.aws.pace import Pace
-from migration.aws.sessions import Edge, Limits, Target, _whole, _signed_with
+from migration.aws.sessions import Edge, Limits, Target, _signed_with, _whole
 from tests import fleets
 
 REGION = "us-east-1"
