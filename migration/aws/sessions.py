@@ -36,7 +36,7 @@ from migration.aws.pace import Pace
 SESSION_SECONDS = 3600  # role chaining caps at one hour (IAM quotas); botocore renews it in mid-sweep
 FALLBACK_REGION = "us-east-1"
 REMEMBERED = 2000  # roles whose credentials are kept
-# What every true answer has. A proxy's page of well-formed HTML is read by botocore as an answer without anything in it;
+# What every true answer has. A proxy's page of well-formed HTML is read by botocore as an answer with nothing in it,
 # and an empty inventory would say that all instances are gone. Lists that may truly be empty in a JSON answer are not
 # named, for nothing in AWS's text says that an empty one is sent; there the content type is looked at.
 ALWAYS = {

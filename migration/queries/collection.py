@@ -1,12 +1,12 @@
 """What makes a zero believable: account by Region, when it was read whole, and what stands in the way."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from django.db.models import Count, Max, Q, QuerySet, Sum
-from django.db.models.functions import Coalesce, TruncDate
+from django.db.models.functions import TruncDate
 
 from migration.domain.gaps import ADVICE, alike
 from migration.domain.schedule import Cadences, breaker_open
@@ -478,12 +478,16 @@ class DayCount:
 
 def completeness(accounts: QuerySet[Account], *, today: date, count: int) -> list[DayCount]:
     """The last `count` days up to today. An account-Region counts from the first day it was ever asked about; one
-    that could never be asked counts from the day its account was added.
+    that could never be asked is missing from every day that any other has, for nothing is known of it.
     """
     first = today - timedelta(days=count - 1)
     scopes = _enabled(accounts).order_by()
-    begun = scopes.annotate(begin=Coalesce("history_from", TruncDate("account__added_at", tzinfo=UTC)))
-    begins = dict(begun.values_list("begin").annotate(Count("pk")))
+    begun = scopes.annotate(added=TruncDate("account__added_at", tzinfo=UTC)).values_list("history_from", "added")
+    known = list(begun.annotate(Count("pk")))
+    earliest = min((asked for asked, _, _ in known if asked is not None), default=None)
+    begins: Counter[date] = Counter()
+    for asked, added, number in known:
+        begins[asked or earliest or added] += number
     whole = ScopeDay.objects.filter(
         among(accounts, "scope__account"),
         # Joined, not `scope__in`: SQLite would go through the days scope by scope, three times as long.

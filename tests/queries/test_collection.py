@@ -370,7 +370,19 @@ def test_a_day_counts_the_account_regions_that_were_asked_about_it():
     assert found[0].day == TODAY - timedelta(days=4)
 
 
-def test_what_could_never_be_asked_is_missing_from_the_day_its_account_was_added(time_machine):
+def test_what_could_never_be_asked_is_missing_from_every_day_that_another_has():
+    """Nothing is known of it on those days either: a whole day of the others must not look like a whole day of all."""
+    account = factories.account()
+    long = TODAY - timedelta(days=2)
+    factories.scope_day(factories.scope(account, "a-1", history_from=long), long)
+    factories.scope(account, "b-1", history_from=None)
+
+    found = collection.completeness(everything(), today=TODAY, count=4)
+
+    assert [(day.complete, day.expected) for day in found] == [(0, 0), (1, 2), (0, 2), (0, 2)]
+
+
+def test_where_nothing_could_ever_be_asked_it_is_missing_from_the_day_its_account_was_added(time_machine):
     time_machine.move_to(NOW - timedelta(days=1), tick=False)
     factories.scope(factories.account(role_state=RoleState.DENIED), history_from=None)
 
