@@ -87,10 +87,20 @@ ROLE_STATES = {
 }
 
 
-def record_not_entered(*, account: Account, gap: GapKind, message: str, now: datetime) -> None:
+def record_not_entered(
+    *, account: Account, gap: GapKind, message: str, now: datetime, in_mid_pass: bool = False
+) -> None:
     """The account could not be entered. From the third time in a row on it is left alone for an hour, doubling up to
     a day, so that it costs the others nothing; each of its scopes says so, and keeps what it knew before.
+
+    `in_mid_pass`: it was open when the pass began. The same door shuts on all the account's passes that are under way,
+    and that is one failure.
     """
+    if (
+        in_mid_pass
+        and Account.objects.filter(pk=account.pk, retry_at__gt=now).exclude(role_state=RoleState.OK).exists()
+    ):
+        return
     failures = Account.objects.values_list("failures", flat=True).get(pk=account.pk) + 1
     Account.objects.filter(pk=account.pk).update(
         role_state=ROLE_STATES.get(gap, RoleState.UNREACHABLE),

@@ -79,9 +79,13 @@ def dead(owner: str) -> bool:
     """True when a lease is held by a process of this very host that no longer exists."""
     host, _, rest = owner.partition(":")
     pid = rest.partition(":")[0]
-    return (
-        host == socket.gethostname()
-        and pid.isdigit()
-        and not Path(f"/proc/{pid}").exists()
-        and Path("/proc/1").exists()
-    )
+    return host == socket.gethostname() and pid.isdigit() and Path("/proc/1").exists() and not _lives(pid)
+
+
+def _lives(pid: str) -> bool:
+    """One that was killed and that nobody has waited for is still listed, and does nothing any more (proc(5), stat)."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return told.rpartition(")")[2].split()[0] not in {"Z", "X"}

@@ -172,6 +172,7 @@ class Pass:
                     gap=GapKind(self.locked_out.gap),
                     message=str(self.locked_out),
                     now=timezone.now(),
+                    in_mid_pass=True,
                 )
         return tally.calls
 

@@ -1,5 +1,8 @@
 """Passes that are overtaken, break off or come back poorer: nothing known is lost, nothing unknown becomes zero."""
 
+import os
+import signal
+import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -85,6 +88,16 @@ def test_a_scope_whose_holder_died_on_this_host_is_taken_at_once(aws):
     rows.claim_scope(scope=scope, owner=edges.me().replace(f":{edges.os.getpid()}:", ":999999999:"), now=timezone.now())
 
     assert collection.collect_scope(edge, Scope.objects.get()) is not None
+
+
+def test_a_killed_process_that_nobody_has_waited_for_is_dead_and_a_stopped_one_is_not():
+    with subprocess.Popen(["/bin/sleep", "60"]) as child:
+        owner = edges.me().replace(f":{os.getpid()}:", f":{child.pid}:")
+        child.send_signal(signal.SIGSTOP)
+        assert not edges.dead(owner)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is still listed
+        assert edges.dead(owner)
 
 
 def test_calls_that_are_stored_count_even_when_the_pass_that_brought_them_failed(aws):

@@ -1,24 +1,30 @@
 """Bad answers: what is missing leaves its day incomplete and no instance readier, and the next whole pass mends it."""
 
+import time
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from itertools import combinations
 from typing import Any
 
 import pytest
 import time_machine
 from django.utils import timezone
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from migration.actions import collection as rows
 from migration.actions.collection import Kinds
-from migration.aws import ec2
+from migration.aws import ec2, errors
+from migration.aws.pace import LIMITS, Pace
 from migration.domain.readiness import RANK
 from migration.enums import Outcome, Status
 from migration.models import Account, Instance, Scope, ScopeDay
 from migration.queries import asking
-from migration.tasks import edges
+from migration.tasks import collection, edges
 from migration.tasks import scope as scopes
 from migration.tasks.scope import asked_until
 from tests import fleets
-from tests.tasks.story import collect_all, over_after, set_options, stored
+from tests.tasks.story import collect_all, enter, member, over_after, set_options, stored
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hasty")]
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -264,3 +270,131 @@ def at(scope: Scope, days: int) -> datetime:
     """A UTC midnight so many days before what the scope has read."""
     assert scope.history_from is not None
     return datetime.combine(scope.history_from - timedelta(days=days), datetime.min.time(), UTC)
+
+
+# --- too fast ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def simulated(clock, monkeypatch):
+    """Waiting for the pace moves the clock, ours and AWS's, and takes no time."""
+    monkeypatch.setattr(edges, "pace", lambda: Pace(share=0.5, clock=time.time, sleep=clock.shift))
+
+
+def listed(times: int) -> None:
+    """The inventory so many times over, three pages each."""
+    edge = edges.reader()
+    for _ in range(times):
+        list(ec2.instance_pages(edge, edge.ambient(), "us-east-1"))
+
+
+def test_at_our_share_of_the_rate_aws_never_says_too_fast(aws, simulated, monkeypatch):
+    """The pretend AWS counts as AWS does: 100 calls at once, 20 a second after that."""
+    sandbox = aws(fleets.alone(*FLEET), faults=[{"kind": "request_limits", "operation": "DescribeInstances"}])
+
+    listed(50)
+
+    assert [call["error_code"] for call in sandbox.calls(operation="DescribeInstances")] == [None] * 150
+
+    monkeypatch.setattr(edges, "pace", lambda: Pace(sleep=lambda _: None))
+    edges._edge.cache_clear()
+    with pytest.raises(errors.Throttled):
+        listed(50)
+
+
+def test_with_four_calls_in_ten_throttled_a_pass_is_whole_and_its_rate_stays_below_the_share(aws, clock, simulated):
+    sandbox = aws(fleets.alone(*FLEET))
+    throttled = ("DescribeInstances", "GetMetricData", "ListMetrics")
+    sandbox.set_faults([{"kind": "throttle", "operation": name, "probability": 0.4} for name in throttled])
+
+    assert [look(clock, days_ago=2).outcome, look(clock).outcome] == [Outcome.COMPLETE] * 2
+    rows_ = stored()
+
+    listed(40)
+    for name in throttled:
+        calls = sandbox.calls(operation=name)
+        refused = [call for call in calls if call["error_code"] is not None]
+        assert 0.2 < len(refused) / len(calls) < 0.6
+        burst, refill = LIMITS[name].burst / 2, LIMITS[name].refill / 2
+        at = [call["at"] for call in calls]
+        for first, last in combinations(range(len(at)), 2):
+            assert last - first + 1 <= burst + refill * (at[last] - at[first]) + 1e-6
+
+    sandbox.clear_faults()
+    assert rows_ == undisturbed()
+
+
+# --- sessions ------------------------------------------------------------------------------------------
+
+
+def test_a_session_is_renewed_in_the_middle_of_a_sweep_that_outlasts_it(aws, clock, monkeypatch):
+    """Every call takes three minutes; sessions live for thirty, of which botocore leaves the last fifteen."""
+    sandbox = aws(fleets.pair(*FLEET) | {"settings": {"session_seconds": 1800}})
+    monkeypatch.setattr(Pace, "wait", lambda *_: clock.shift(180))
+
+    enter(member())
+
+    scope = Scope.objects.get()
+    assert (scope.outcome, scope.gap_message) == (Outcome.COMPLETE, "")
+    calls = sandbox.calls()
+    assert {call["error_code"] for call in calls} == {None}
+    renewed = [call for call in calls if call["operation"] == "AssumeRole"]
+    assert 2 <= len(renewed) <= 1 + (calls[-1]["at"] - calls[0]["at"]) / 900
+
+
+def test_a_session_that_aws_ends_before_its_time_is_renewed_and_the_pass_goes_on(aws):
+    middle = [("DescribeInstances", 1), ("ListMetrics", 1), ("GetMetricData", 2)]
+    expired = [{"kind": "expire_credentials", "operation": name, "after": after, "times": 1} for name, after in middle]
+    sandbox = aws(fleets.pair(*FLEET), faults=expired)
+
+    enter(member())
+
+    scope = Scope.objects.get()
+    assert (scope.outcome, scope.gap_message) == (Outcome.COMPLETE, "")
+    assert sum((call["error_code"] or "").startswith(("Expired", "RequestExpired")) for call in sandbox.calls()) == 3
+    assert len(sandbox.calls(operation="AssumeRole")) == 1 + 3
+
+
+# --- clocks --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [600, -600])
+def test_a_clock_ten_minutes_off_is_told_and_changes_no_row(aws, clock, seconds):
+    """Ours is off, and AWS's right: what a `clock` fault makes of the two."""
+    sandbox = aws(fleets.alone(*FLEET))
+    look(clock, days_ago=2)
+    clock.shift(-seconds)
+    sandbox.set_faults([{"kind": "clock", "seconds": seconds}])
+
+    assert look(clock).outcome is Outcome.COMPLETE
+
+    assert Scope.objects.get().clock_skew == seconds
+    aws_now = time.time() + seconds
+    assert all(float(call["params"]["EndTime"]) <= aws_now for call in sandbox.calls(operation="GetMetricData"))
+    assert stored() == undisturbed()
+
+
+@settings(deadline=None)
+@given(
+    now=st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
+    skew=st.timedeltas(timedelta(minutes=-10), timedelta(minutes=10)),
+)
+def test_by_a_clock_ten_minutes_off_no_hour_is_asked_for_that_has_not_ended(now, skew):
+    assert asked_until(now) <= now + skew
+
+
+@pytest.mark.parametrize("minutes", [10, -10])
+def test_a_lease_is_good_whatever_the_clocks_of_the_hosts_say(aws, clock, minutes):
+    """It runs by the database's clock."""
+    aws(fleets.alone())
+    look(clock)
+    scope = Scope.objects.select_related("account").get()
+    held = rows.claim_scope(scope=scope, owner="another host", now=timezone.now())
+    assert held is not None
+    Scope.objects.update(next_due_at=None)
+
+    clock.shift(minutes * 60)
+
+    assert not collection._due(timezone.now()).exists()
+    assert collection.collect_scope(edges.reader(), Scope.objects.select_related("account").get()) is None
+    rows.hold(claim=held)

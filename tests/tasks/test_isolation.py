@@ -14,6 +14,7 @@ from migration.enums import GapKind, Outcome, Role, RoleState, ScopeState
 from migration.models import Account, Instance, ScheduledRun, Scope
 from migration.tasks import collection, edges
 from tests import factories, fleets
+from tests.tasks.story import enter, member
 from tests.tasks.workers import hired, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -110,6 +111,27 @@ def test_of_two_hundred_accounts_five_deny_and_two_hang_and_the_rest_are_read_me
     shut = Account.objects.exclude(role_state=RoleState.OK)
     assert set(shut.values_list("account_id", "failures")) == {(one, 3) for one in (*DENIED, *HUNG)}
     assert all(one.retry_at > timezone.now() + timedelta(minutes=55) for one in shut)
+
+
+def test_a_door_that_shuts_on_all_of_an_accounts_passes_at_once_is_one_failure(aws):
+    """Else a hiccup of one call would leave an account of many Regions alone for hours."""
+    regions = ["us-east-1", "eu-west-1", "eu-north-1", "ap-southeast-2"]
+    sandbox = aws(fleets.pair(regions=regions))
+    account = member()
+    enter(account)
+    Scope.objects.update(next_due_at=None, inventory_due_at=None)
+    under_way = list(collection._due(timezone.now()).select_related("account"))
+    assert len(under_way) == len(regions)
+    edges._edge.cache_clear()
+    sandbox.set_faults([{"kind": "access_denied", "operation": "AssumeRole"}])
+
+    for scope in under_way:
+        collection.collect_if_due(edges.reader(), scope, seconds=60)
+
+    account.refresh_from_db()
+    assert (account.role_state, account.failures) == (RoleState.DENIED, 1)
+    assert account.retry_at < timezone.now() + timedelta(minutes=11)
+    assert set(Scope.objects.values_list("gap", flat=True)) == {GapKind.DENIED}
 
 
 def calls_of(sandbox, accounts: list[str]) -> dict[str, int]:
