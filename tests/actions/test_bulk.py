@@ -294,6 +294,19 @@ def test_columns_without_a_unique_constraint_are_refused_by_the_database():
 
 
 @pytest.mark.django_db
+def test_what_the_database_counts_by_itself_is_left_to_it():
+    row = (factories.scope(factories.account()).pk, date(2026, 11, 1), {"ready": 3, "in_use": 2, "enforced": 7})
+    columns = ["scope_id", "day", "by_status"]
+
+    bulk.upsert(ScopeDay, [row], columns=columns, unique=columns[:2], update=columns[2:])
+
+    found = ScopeDay.objects.get()
+    assert (found.instances_left, found.instances_done) == (5, 7)
+    with pytest.raises(ValueError, match="ScopeDay has no column instances_left"):
+        bulk.upsert(ScopeDay, [(*row, 5)], columns=[*columns, "instances_left"], unique=columns[:2], update=[])
+
+
+@pytest.mark.django_db
 def test_another_database_is_refused_with_a_sentence(monkeypatch):
     monkeypatch.setattr(connection, "vendor", "oracle")
 

@@ -8,6 +8,7 @@ from migration.enums import Outcome, Role, Status
 from migration.models import Account, AuditEvent
 from migration.queries import accounts as many
 from migration.queries import audit, fleet, usage
+from migration.queries.access import visible_accounts
 from migration.queries.progress import Mix
 from tests import factories
 from tests.factories import NOW
@@ -100,6 +101,20 @@ def test_the_last_thirty_full_days_leave_today_out():
     calls = usage.calls_by_account(EVERYTHING(), today=TODAY, count=30)[account.pk]
 
     assert (calls[0], calls[-1], usage.total(calls), calls.count(None)) == (2, 7, 9, 28)
+
+
+def test_a_person_sums_only_what_they_may_see():
+    mine, other = factories.account(), factories.account()
+    for account, calls in ((mine, 5), (other, 70)):
+        day(factories.scope(account), 1, v1_calls=calls, by_status={"ready": calls})
+    admin, narrow = factories.user("anna", Role.ADMIN), factories.user("narrow", Role.VIEWER, account=mine)
+
+    for person, seen in ((admin, 75), (narrow, 5), (factories.user("nobody"), None)):
+        found = usage.days(visible_accounts(person), today=TODAY, count=2)[0]
+        assert (found.v1_calls, found.left) == (seen, seen)
+
+    assert usage.calls_by_account(visible_accounts(narrow), today=TODAY, count=1) == {mine.pk: [5]}
+    assert list(many.rows(visible_accounts(narrow)[:1], today=TODAY)[0].calls)[-1] == 5
 
 
 def test_the_sum_of_nothing_known_is_unknown():
