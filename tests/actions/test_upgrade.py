@@ -43,3 +43,24 @@ def test_the_indexes_come_and_go_and_the_rows_stay():
     assert (InstanceDay.objects.get().instance, Instance.objects.count()) == (instance, 1)
     counted = ScopeDay.objects.order_by("day").values_list("instances_left", "instances_done", "scope")
     assert list(counted) == [(None, None, scope.pk), (3, 4, scope.pk)]
+
+
+def newest():
+    (leaf,) = MigrationExecutor(connection).loader.graph.leaf_nodes("migration")
+    return leaf[1]
+
+
+def test_hours_that_were_json_lists_become_packed_text_and_the_same_lists_again_on_the_way_back():
+    instance = factories.instance(factories.scope(factories.account()).account)
+    hours = [None, 0, 5, *[12] * 21]
+    days = migrate("0002_audit_is_append_only").get_model("migration", "InstanceDay").objects
+    days.create(instance_id=instance.pk, day=DAY, v1_calls=257, measured_hours=23, v1_hours=hours)
+    days.create(instance_id=instance.pk, day=date(2026, 10, 1), v1_calls=0, measured_hours=24)
+
+    migrate(newest())
+    packed = InstanceDay.objects.order_by("day").values_list("v1_hours", "rejected_hours", "v1_calls")
+    assert list(packed) == [(None, None, 0), (",0,5,12*21", None, 257)]
+
+    back = migrate("0002_audit_is_append_only").get_model("migration", "InstanceDay").objects
+    assert back.get(day=DAY).v1_hours == hours
+    migrate(newest())
