@@ -91,6 +91,15 @@ class House:
                 row = connection.execute(query).fetchone()
         return None if row is None else row[0]
 
+    def wait_for(self, query: str, seconds: float = 40) -> None:
+        """Until the query's value is true."""
+        until = time.monotonic() + seconds
+        while not self.value(query):
+            if time.monotonic() > until:
+                logs = "\n".join(process.log.read_text()[-1500:] for process in self.processes[1:])
+                raise TimeoutError(f"not within {seconds} s: {query}\n{logs}")
+            time.sleep(0.05)
+
     def up(self) -> tuple[Process, str]:
         """The embedded product. Returns the process and the address of its pages."""
         port = free_port()
@@ -123,13 +132,14 @@ class Sandbox:
     def faults(self, *rules: dict[str, Any]) -> None:
         self._ask("PUT", "faults", {"rules": list(rules)})
 
-    def wait_for_barrier(self, seconds: float = 40) -> None:
+    def wait_for_barrier(self, name: str = "", count: int = 1, seconds: float = 40) -> None:
+        """Until so many calls wait, at any barrier or at this one."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if json.dumps(self._ask("GET", "barriers")).count('"name"'):
+            if sum(name in {"", one["name"]} for one in self._ask("GET", "barriers")["waiting"]) >= count:
                 return
             time.sleep(0.05)
-        raise TimeoutError("no call came to the barrier")
+        raise TimeoutError(f"fewer than {count} calls came to the barrier {name}")
 
     def release(self, name: str, action: str) -> None:
         self._ask("POST", f"barriers/{name}/release", {"action": action})

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import combinations
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import time_machine
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migration.actions import collection as rows
+from migration.actions import usage
 from migration.actions.collection import Kinds
 from migration.aws import ec2, errors
 from migration.aws.pace import LIMITS, Pace
@@ -180,6 +182,25 @@ def test_days_that_were_incomplete_for_longer_than_is_read_again_become_complete
     assert look(clock).outcome is Outcome.COMPLETE
 
     assert {known_until(back).date() for back in range(1, 20)} <= complete_days()
+
+
+def test_what_a_pass_had_read_that_was_killed_before_it_summed_up_is_summed_up_by_the_next(aws, clock, monkeypatch):
+    """That one goes on from what is known, and has nothing left to ask."""
+    aws(fleets.alone(*FLEET[:2]))
+    look(clock, days_ago=6)
+    with monkeypatch.context() as patched:
+        patched.setattr(usage, "roll_up", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            look(clock)
+    scope = Scope.objects.select_related("account").get()
+    assert known_until(5).date() not in totals()
+
+    passed = collection.collect_scope(edges.reader(), scope, until=known_until(), again=False)
+
+    assert (passed.outcome, passed.metric_queries) == (Outcome.COMPLETE, 0)
+    days = {known_until(back).date() for back in range(1, 20)}
+    assert days <= complete_days()
+    assert days <= totals().keys()
 
 
 def test_the_watch_of_rejected_calls_makes_no_day_complete(aws, clock):
