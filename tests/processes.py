@@ -36,6 +36,13 @@ class Process:
             os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait(10)
 
+    def stop(self) -> None:
+        """It does nothing until it is told to go on, and does not notice."""
+        os.killpg(self.child.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        os.killpg(self.child.pid, signal.SIGCONT)
+
     def end(self) -> None:
         """A polite end, and an impolite one for those who do not listen."""
         if self.child.poll() is None:
@@ -107,11 +114,12 @@ class House:
         wait_for_port(port)
         return process, f"http://{HOST}:{port}"
 
-    def worker(self) -> Process:
+    def worker(self, name: str = "worker") -> Process:
+        """Two processes that take messages, as on one host."""
         celery = [sys.executable, "-m", "celery", "-A", "imdsdash"]
         return self.start(
-            "worker", *celery, "worker", "-Q", "collect,enforce,celery", "-c", "2", "-l", "INFO", "--without-mingle",
-            "--without-gossip",
+            name, *celery, "worker", "-Q", "collect,enforce,celery", "-c", "2", "-l", "INFO", "--without-mingle",
+            "--without-gossip", "-n", f"{name}@%h",
         )  # fmt: skip
 
     def beat(self) -> Process:
