@@ -177,7 +177,7 @@ def started(one: Installation, workers: int) -> Iterator[list[subprocess.Popen[b
     with contextlib.ExitStack() as stack:
         running = []
         for number in range(workers):
-            words = [*celery, "worker", "-Q", "collect,celery", "-c", "1", "-n", f"bench{number}@%h"]
+            words = [*celery, "worker", "-Q", "collect,enforce,celery", "-c", "1", "-n", f"bench{number}@%h"]
             words += ["-l", "INFO", "--without-mingle", "--without-gossip"]
             beats = one.folder / f"worker-{number}.beats"
             running.append(_start(stack, one, f"worker-{number}", words, IMDSDASH_HEARTBEAT_FILE=str(beats)))

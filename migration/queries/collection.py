@@ -1,19 +1,18 @@
 """What makes a zero believable: account by Region, when it was read whole, and what stands in the way."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from django.db.models import Count, Max, Q, QuerySet, Sum
-from django.db.models.functions import Coalesce, TruncDate
+from django.db.models.functions import Coalesce
 
 from migration.domain.gaps import ADVICE, alike
 from migration.domain.schedule import Cadences, breaker_open
 from migration.enums import GapKind, Outcome, ScopeState
 from migration.models import Account, Instance, Scope, ScopeDay
 from migration.queries import health
-from migration.queries.access import among
 from migration.queries.fleet import UNREADABLE
 from migration.queries.probes import Probe, probe_of
 
@@ -462,43 +461,3 @@ def _next(scope: Scope, account: Account, now: datetime) -> datetime | None:
     """A Region of an account that cannot be entered waits for the account."""
     at = account.retry_at if account.role_state in UNREADABLE else scope.next_due_at
     return at if at is not None and at > now else None
-
-
-# --- Day by day --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class DayCount:
-    """One UTC day: how many account-Regions are whole, of those that it was asked of."""
-
-    day: date
-    complete: int
-    expected: int  # 0: before the first collection
-
-
-def completeness(accounts: QuerySet[Account], *, today: date, count: int) -> list[DayCount]:
-    """The last `count` days up to today. An account-Region counts from the first day it was ever asked about; one
-    that could never be asked is missing from every day that any other has, for nothing is known of it.
-    """
-    first = today - timedelta(days=count - 1)
-    scopes = _enabled(accounts).order_by()
-    begun = scopes.annotate(added=TruncDate("account__added_at", tzinfo=UTC)).values_list("history_from", "added")
-    known = list(begun.annotate(Count("pk")))
-    earliest = min((asked for asked, _, _ in known if asked is not None), default=None)
-    begins: Counter[date] = Counter()
-    for asked, added, number in known:
-        begins[asked or earliest or added] += number
-    whole = ScopeDay.objects.filter(
-        among(accounts, "scope__account"),
-        # Joined, not `scope__in`: SQLite would go through the days scope by scope, three times as long.
-        scope__enabled=True,
-        scope__account__enabled=True,
-        day__gte=first,
-        complete=True,
-    ).order_by()
-    complete = dict(whole.values_list("day").annotate(Count("pk")))
-    found = []
-    for day in (first + timedelta(days=step) for step in range(count)):
-        expected = sum(number for begin, number in begins.items() if begin <= day)
-        found.append(DayCount(day, complete.get(day, 0), max(expected, complete.get(day, 0))))
-    return found

@@ -20,7 +20,7 @@ from migration.domain.schedule import Cadences
 from migration.forms import AuditFilterForm, QualityFilterForm
 from migration.models import Account
 from migration.queries import audit as log
-from migration.queries import collection, fleet, health
+from migration.queries import collection, completeness, fleet, health
 from migration.queries import cost as counted
 from migration.queries.access import can, visible_accounts
 from migration.queries.probes import Probe, probe_of
@@ -114,7 +114,7 @@ def _one_account(request: SignedIn, account: Account, *, now: datetime) -> HttpR
 
 def _calendar(accounts: QuerySet[Account], *, now: datetime, every: Cadences) -> charts.Calendar:
     today = now.astimezone(UTC).date()
-    days = collection.completeness(accounts, today=today, count=CALENDAR_DAYS)
+    days = completeness.days(accounts, today=today, count=CALENDAR_DAYS)
     return charts.calendar(
         [(day.day, day.complete, day.expected) for day in days],
         # A day is due when the usage reading that covers its last hour has had all its time.

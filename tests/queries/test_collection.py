@@ -8,7 +8,7 @@ import pytest
 from migration.domain.schedule import Cadences
 from migration.enums import GapKind, Outcome, RoleState, ScopeState
 from migration.models import Account, Scope
-from migration.queries import collection
+from migration.queries import collection, completeness
 from migration.queries.collection import QualityFilters
 from tests import factories
 from tests.factories import NOW
@@ -364,7 +364,7 @@ def test_a_day_counts_the_account_regions_that_were_asked_about_it():
     off = factories.scope(account, "c-1", history_from=long, enabled=False)
     factories.scope_day(off, long)
 
-    found = collection.completeness(everything(), today=TODAY, count=5)
+    found = completeness.days(everything(), today=TODAY, count=5)
 
     assert [(day.complete, day.expected) for day in found] == [(0, 0), (1, 1), (0, 1), (1, 2), (0, 2)]
     assert found[0].day == TODAY - timedelta(days=4)
@@ -377,7 +377,7 @@ def test_what_could_never_be_asked_is_missing_from_every_day_that_another_has():
     factories.scope_day(factories.scope(account, "a-1", history_from=long), long)
     factories.scope(account, "b-1", history_from=None)
 
-    found = collection.completeness(everything(), today=TODAY, count=4)
+    found = completeness.days(everything(), today=TODAY, count=4)
 
     assert [(day.complete, day.expected) for day in found] == [(0, 0), (1, 2), (0, 2), (0, 2)]
 
@@ -386,7 +386,7 @@ def test_where_nothing_could_ever_be_asked_it_is_missing_from_the_day_its_accoun
     time_machine.move_to(NOW - timedelta(days=1), tick=False)
     factories.scope(factories.account(role_state=RoleState.DENIED), history_from=None)
 
-    found = collection.completeness(everything(), today=TODAY, count=3)
+    found = completeness.days(everything(), today=TODAY, count=3)
 
     assert [(day.complete, day.expected) for day in found] == [(0, 0), (0, 1), (0, 1)]
 
@@ -396,6 +396,6 @@ def test_days_of_accounts_one_may_not_see_are_left_out():
     for account in (mine, other):
         factories.scope_day(factories.scope(account, history_from=TODAY), TODAY)
 
-    found = collection.completeness(Account.objects.filter(pk=mine.pk), today=TODAY, count=1)
+    found = completeness.days(Account.objects.filter(pk=mine.pk), today=TODAY, count=1)
 
     assert [(day.complete, day.expected) for day in found] == [(1, 1)]

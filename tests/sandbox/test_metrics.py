@@ -61,7 +61,8 @@ def test_the_history_of_an_enforced_instance_ends_where_rejections_begin(data, h
 def test_a_stopped_instance_has_no_points_after_its_stop(data, held):
     """Stopped / terminated: no activity, no points [(I)]."""
     assert data(held["stopped-1"].instance_id)["Values"] == []
-    assert len(data(held["stopped-1"].instance_id, days=4)["Values"]) in {48, 49}
+    # One less when the hour has turned since the shared sandbox began.
+    assert len(data(held["stopped-1"].instance_id, days=4)["Values"]) in {47, 48, 49}
 
 
 def test_an_instance_without_imds_emits_nothing(data, held):
