@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import platform
+import signal
 import sys
 import time
 import traceback
@@ -20,6 +21,7 @@ from typing import Any
 from benchmarks.installation import NotMeasured
 
 FOLDER = Path(__file__).resolve().parent.parent / "var" / "bench"
+TERMINATED = 128 + signal.SIGTERM
 # Each is a module with `measure(*, quick: bool) -> dict`, in the order they run.
 MEASURES = ("calls", "memory", "client_cost", "scale_out", "resume", "side_by_side", "judging")
 
@@ -67,6 +69,7 @@ def main(words: list[str] | None = None) -> int:
     given = parser.parse_args(words)
     if unknown := [name for name in given.names if name not in MEASURES]:
         parser.error(f"there is no measure {', '.join(unknown)}; there are {', '.join(MEASURES)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that what was started is ended
     at = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251 -- no Django here to ask
     told: dict[str, Any] = {"at": at.isoformat(), "quick": given.quick, "machine": machine()}
     told |= run(given.names or MEASURES, quick=given.quick)

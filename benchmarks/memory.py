@@ -12,8 +12,8 @@ AIM = 1.5  # times the smallest fleet's
 def measure(*, quick: bool = False) -> dict[str, Any]:
     """The `collect` process over one account in one Region: as a worker works, on PostgreSQL, and on SQLite.
 
-    `peak_mib` is the kernel's ru_maxrss. SQLite maps its file into memory and keeps pages of it, up to 192 MiB by our
-    settings, so there it grows with the file until that is full; `peak_own_mib` is without mapped files.
+    `peak_mib` is the kernel's ru_maxrss. SQLite maps its file into memory and keeps pages of it, so there it grows
+    with the file, up to what the settings allow each connection; `peak_own_mib` is without mapped files.
     """
     sizes = calls.QUICK if quick else calls.SIZES
     return {"aim": AIM, "postgresql": _postgresql(sizes), "sqlite": _grown([_sqlite(size) for size in sizes])}

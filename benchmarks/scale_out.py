@@ -96,9 +96,9 @@ class Place:
         self.server.calls(forget=True)
         with started(one, workers) as processes:
             one.run(sys.executable, "-c", TICK)  # beat's first would come after a minute
-            wait(one, BEGUN, lambda begun: begun > 0)
+            wait(one, BEGUN, lambda begun: begun > 0, seconds=WAIT)
             before = Used.now(processes, self)
-            wait(one, LEFT, lambda left: left == 0)
+            wait(one, LEFT, lambda left: left == 0, seconds=LONGEST)
             used = Used.now(processes, self).since(before)
         return self._told(one, workers, used)
 
@@ -134,9 +134,9 @@ class Place:
         }
 
 
-def wait(one: Installation, query: str, enough: Callable[[int], bool]) -> None:
-    """Ask the database until it is enough. Raises NotMeasured after the longest time a sweep may take."""
-    until = time.monotonic() + LONGEST
+def wait(one: Installation, query: str, enough: Callable[[int], bool], *, seconds: float) -> None:
+    """Ask the database until it is enough. Raises NotMeasured after so many seconds."""
+    until = time.monotonic() + seconds
     found = None
     with psycopg.connect(one.environment["DATABASE_URL"], autocommit=True) as connection:
         while time.monotonic() < until:
@@ -144,7 +144,7 @@ def wait(one: Installation, query: str, enough: Callable[[int], bool]) -> None:
             if found is not None and enough(found[0]):
                 return
             time.sleep(0.05)
-    raise NotMeasured(f"After {LONGEST} s `{query}` still says {found and found[0]}.")
+    raise NotMeasured(f"After {seconds:g} s `{query}` still says {found and found[0]}.")
 
 
 @dataclass(frozen=True, slots=True)

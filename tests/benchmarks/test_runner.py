@@ -5,8 +5,11 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import boto3
 import pytest
@@ -14,7 +17,7 @@ from django.utils import timezone
 
 from benchmarks import __main__ as runner
 from benchmarks import resume, side_by_side, statistics_door
-from benchmarks.installation import SPENT, Installation, NotMeasured, bare_environment
+from benchmarks.installation import ROOT, SPENT, Installation, NotMeasured, bare_environment
 from sandbox.calls import OPERATIONS
 from sandbox.testing import start
 
@@ -65,6 +68,28 @@ def test_a_measure_that_does_not_exist_ends_the_command_with_the_names_that_do(c
 
     assert ended.value.code == 2
     assert "there is no measure speed; there are calls, memory," in capsys.readouterr().err
+
+
+def test_a_runner_that_is_told_to_end_ends_what_it_has_started():
+    words = [sys.executable, "-m", "benchmarks", "calls", "--quick"]
+    with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        started = wait_for(lambda: children(process.pid))
+        process.terminate()
+        code = process.wait(30)
+
+    assert code == 143
+    assert wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
+
+
+def children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def wait_for(found: Callable[[], Any]) -> Any:
+    until = time.monotonic() + 20
+    while not (told := found()) and time.monotonic() < until:
+        time.sleep(0.05)
+    return told
 
 
 def test_every_measure_can_be_found():
