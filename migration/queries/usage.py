@@ -74,11 +74,13 @@ def days(accounts: QuerySet[Account], *, today: date, count: int) -> list[UsageD
 
 
 def calls_by_account(accounts: QuerySet[Account], *, today: date, count: int) -> dict[int, list[int | None]]:
-    """For each account (its primary key) the calls of the last `count` days, today's partial day left out."""
+    """By account (its primary key) the calls of the last `count` days, today's partial day left out. One that was not
+    measured on any of them is not among them.
+    """
     first = today - timedelta(days=count)
     rows = (
         _of(accounts)
-        .filter(day__gte=first, day__lt=today)
+        .filter(day__gte=first, day__lt=today, v1_calls__isnull=False)
         .order_by()
         .values_list("scope__account", "day")
         .annotate(calls=Sum("v1_calls"))
