@@ -47,6 +47,17 @@ def wait_for_port(port: int) -> None:
     raise NotMeasured(f"Nothing came up on port {port}.")
 
 
+def wait_for_answer(port: int) -> None:
+    """PostgreSQL listens before it is ready, and turns away who comes too early."""
+    until = time.monotonic() + WAIT
+    while time.monotonic() < until:
+        with contextlib.suppress(psycopg.OperationalError):
+            psycopg.connect(f"postgres://{USER}@{HOST}:{port}/postgres").close()
+            return
+        time.sleep(0.05)
+    raise NotMeasured(f"PostgreSQL did not get ready on port {port}.")
+
+
 @contextmanager
 def redis(folder: Path) -> Iterator[Service]:
     """An empty Redis that keeps nothing. Raises NotMeasured where there is none."""
@@ -85,7 +96,7 @@ def postgres(folder: Path) -> Iterator[Service]:
         "-c", f"listen_addresses={HOST}", "-c", f"unix_socket_directories={place}",
     ]  # fmt: skip
     with running(words, **as_user) as process:
-        wait_for_port(port)
+        wait_for_answer(port)
         yield Service(f"postgres://{USER}@{HOST}:{port}/", process.pid)
 
 

@@ -94,11 +94,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='scope',
-            name='linked',
-            field=models.BooleanField(default=False),
-        ),
-        migrations.AddField(
-            model_name='scope',
             name='throttled',
             field=models.PositiveIntegerField(default=0),
         ),

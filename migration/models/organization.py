@@ -65,7 +65,6 @@ class Scope(Leased):
     usage_at = models.DateTimeField(null=True, blank=True)  # last time every question about usage was answered whole
     complete_at = models.DateTimeField(null=True, blank=True)  # last pass with no gap at all
     history_from = models.DateField(null=True, blank=True)  # the first UTC day that CloudWatch was asked about
-    linked = models.BooleanField(default=False)  # the monitoring account's CloudWatch answers for it
     throttled = models.PositiveIntegerField(default=0)  # answers of the last pass that were "too fast"
     clock_skew = models.FloatField(default=0.0)  # seconds AWS's clock was ahead of ours in the last pass
 
