@@ -50,6 +50,7 @@ def subject(number: int, window: Window) -> Subject:
         instance_state="running",
         operator_managed=False,
         first_launched_at=UNTIL - timedelta(days=200),
+        last_started_at=UNTIL - timedelta(days=200),
         stopped_at=None,
         first_enforced_at=None,
         waived_until=None,

@@ -33,6 +33,49 @@ LEFT = (
 NOT_OURS = (Status.GONE, Status.MANAGED)
 
 
+class WorkloadKind(TextChoices):
+    """What makes instances siblings: who launched them."""
+
+    ASG = "asg", "Auto Scaling group"
+    TEMPLATE = "template", "Launch template"
+
+
+class Standing(TextChoices):
+    """Where a workload or an account stands, the worst that is true of any of its instances first."""
+
+    UNREADABLE = "unreadable", "Not readable"
+    EMPTY = "empty", "No instance"
+    REGRESSED = "regressed", "Regressed"
+    IN_USE = "in_use", "In use"
+    UNKNOWN = "unknown", "Unknown"
+    SETTLING = "settling", "Settling"
+    BLOCKED = "blocked", "Ready but blocked"
+    READY = "ready", "Ready"
+    PENDING = "pending", "Pending"
+    WAIVED = "waived", "Waived"
+    COMES_BACK = "comes_back", "Enforced but will come back"
+    UNSURE = "unsure", "Enforced, launches not known"
+    DONE = "done", "Enforced"
+
+
+class LaunchAnswer(TextChoices):
+    """What a launch would get."""
+
+    SAFE = "safe", "Safe"
+    V1_ALLOWED = "v1_allowed", "Allows IMDSv1"
+    FAILS = "fails", "Launch fails"
+    UNKNOWN = "unknown", "Not known"
+
+
+class RegressionKind(TextChoices):
+    """How something that was won is lost again."""
+
+    OPTIONAL_AGAIN = "optional_again", "Allows IMDSv1 again"
+    V1_AFTER_READY = "v1_after_ready", "Called IMDSv1 after it was ready"
+    NEW_LAUNCH = "new_launch", "New launch allows IMDSv1"
+    DEFAULT_BACK = "default_back", "Region default taken back"
+
+
 class Role(TextChoices):
     VIEWER = "viewer", "Viewer"
     ENGINEER = "engineer", "Engineer"

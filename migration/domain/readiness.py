@@ -28,6 +28,7 @@ class Subject:
     instance_state: str
     operator_managed: bool
     first_launched_at: datetime | None
+    last_started_at: datetime | None
     stopped_at: datetime | None
     first_enforced_at: datetime | None
     waived_until: date | None
@@ -63,8 +64,6 @@ class Verdict:
     window_days: int = 0
     v1_calls: int | None = None
     last_v1_hour: datetime | None = None
-    blockers: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,6 @@ def judge(subject: Subject, window: Window) -> Verdict:
         window_days=window.days,
         v1_calls=evidence.v1_calls,
         last_v1_hour=evidence.last_v1_hour,
-        warnings=_warnings(subject, window) if status in {Status.READY, Status.SETTLING} else (),
     )
 
 
@@ -195,13 +193,3 @@ def _by_evidence(subject: Subject, window: Window, evidence: Evidence) -> tuple[
     if evidence.measured_days >= window.days:
         return Status.READY, f"{of_days}, no IMDSv1 call."
     return Status.SETTLING, f"{of_days}, no IMDSv1 call so far."
-
-
-def _warnings(subject: Subject, window: Window) -> tuple[str, ...]:
-    found = []
-    born = subject.first_launched_at
-    if subject.instance_state == "stopped":
-        found.append("It is stopped: AWS applies the change when it next starts.")
-    elif born is not None and window.dates and born.date() < window.dates[0]:
-        found.append(f"First launched on {born:%Y-%m-%d}: software that calls IMDSv1 only at boot would not show.")
-    return tuple(found)

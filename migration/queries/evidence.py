@@ -83,6 +83,7 @@ def subject(row: Instance, days: dict[date, Hours], waived: date | None) -> Subj
         instance_state=row.instance_state,
         operator_managed=row.operator_managed,
         first_launched_at=row.first_launched_at,
+        last_started_at=row.launched_at,
         stopped_at=row.stopped_at,
         first_enforced_at=row.first_enforced_at,
         waived_until=waived,

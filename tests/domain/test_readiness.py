@@ -31,6 +31,7 @@ def subject(**fields) -> Subject:
         instance_state="running",
         operator_managed=False,
         first_launched_at=datetime(2026, 5, 1, tzinfo=UTC),
+        last_started_at=datetime(2026, 5, 1, tzinfo=UTC),
         stopped_at=None,
         first_enforced_at=None,
         waived_until=None,
@@ -134,12 +135,6 @@ def test_a_reading_older_than_two_days_proves_nothing():
 
 def test_a_scope_that_was_never_read_is_unknown():
     assert judge(subject(), replace(WINDOW, until=None)).status is Status.UNKNOWN
-
-
-def test_an_old_instance_without_a_boot_in_the_window_is_ready_with_a_warning():
-    assert judge(subject(), WINDOW).warnings == (
-        "First launched on 2026-05-01: software that calls IMDSv1 only at boot would not show.",
-    )
 
 
 @st.composite
