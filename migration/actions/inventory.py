@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Min, QuerySet
+from django.db.models import Min, Q, QuerySet
 
-from migration.actions import bulk
+from migration.actions import bulk, history
 from migration.actions.collection import ScopeClaim, hold
 from migration.domain.facts import Activity, DefaultsFact, InstanceFact
 from migration.enums import Attribution, Status
@@ -30,6 +30,7 @@ FACT_FIELDS = (
     "launched_at",
     "first_launched_at",
     "stopped_at",
+    "ended_at",
 )
 OPTION_FIELDS = (
     "http_tokens",
@@ -50,8 +51,23 @@ def store_page(*, claim: ScopeClaim, facts: Sequence[InstanceFact], seen_at: dat
     gone = [_row(claim, fact, seen_at, gone=True) for fact in facts if fact.instance_state == "terminated"]
     with transaction.atomic():
         hold(claim=claim)
+        _remember_options(claim, facts, seen_at)
         bulk.upsert(Instance, here, columns=NEW, unique=KEY, update=SEEN_FIELDS)
         bulk.upsert(Instance, gone, columns=NEW, unique=KEY, update=(*SEEN_FIELDS, "status", "status_reason"))
+
+
+def _remember_options(claim: ScopeClaim, facts: Sequence[InstanceFact], seen_at: datetime) -> None:
+    """What of their options is not as it was stored goes into their history."""
+    told = {fact.instance_id: fact.options for fact in facts if fact.instance_state != "terminated"}
+    here = Instance.objects.filter(account_id=claim.account_pk, region=claim.region)
+    stored = here.filter(instance_id__in=list(told)).values_list("pk", "instance_id", *OPTION_FIELDS)
+    moved = {
+        pk: told[name]
+        for pk, name, *options in stored
+        if options != [getattr(told[name], field) for field in OPTION_FIELDS]
+    }
+    if moved:
+        history.remember(list(Instance.objects.filter(pk__in=list(moved))), moved, at=seen_at)
 
 
 def _row(claim: ScopeClaim, fact: InstanceFact, seen_at: datetime, *, gone: bool) -> list[Any]:
@@ -145,16 +161,18 @@ def _published(claim: ScopeClaim, instance_id: str, seen_at: datetime) -> Instan
 
 
 def unattributed(*, claim: ScopeClaim) -> set[str]:
-    """Ids of gone instances whose group or template nothing has told yet."""
+    """Ids of gone instances whose group or template nothing has told yet, or whose launch nothing has."""
     rows = Instance.objects.filter(
+        Q(attributed_by=Attribution.NONE, asg_name="", launch_template_id="") | LAUNCH_NOT_TOLD,
         account_id=claim.account_pk,
         region=claim.region,
         published_at__isnull=False,
-        attributed_by=Attribution.NONE,
-        asg_name="",
-        launch_template_id="",
     )
     return set(rows.values_list("instance_id", flat=True))
+
+
+# Activities come newest first: the page that tells of an end may be read before the one that tells of the launch.
+LAUNCH_NOT_TOLD = Q(attributed_by=Attribution.ACTIVITY, first_launched_at__isnull=True)
 
 
 def attribute(*, claim: ScopeClaim, activities: Sequence[Activity]) -> int:
@@ -164,15 +182,18 @@ def attribute(*, claim: ScopeClaim, activities: Sequence[Activity]) -> int:
     """
     told = {one.instance_id: one for one in activities if one.launched_at is None}
     told |= {one.instance_id: one for one in activities if one.launched_at is not None}
+    ends = {one.instance_id: one.ended_at for one in activities if one.ended_at is not None}
     with transaction.atomic():
         hold(claim=claim)
         here = Instance.objects.filter(account_id=claim.account_pk, region=claim.region)
-        lost = list(here.filter(instance_id__in=list(told), gone_at__isnull=False, asg_name=""))
+        nameless = here.filter(Q(asg_name="") | LAUNCH_NOT_TOLD, gone_at__isnull=False)
+        lost = list(nameless.filter(instance_id__in=list(told)))
         launches = _launches(here.filter(asg_name__in={told[row.instance_id].asg_name for row in lost}))
         for row in lost:
             one = told[row.instance_id]
             row.asg_name, row.attributed_by = one.asg_name[:256], Attribution.ACTIVITY
             row.first_launched_at = one.launched_at or row.first_launched_at
+            row.ended_at = ends.get(row.instance_id, row.ended_at)
             source = _source_at(launches.get(one.asg_name, []), row.first_launched_at)
             if source is not None:
                 row.launch_template_id, row.launch_template_version, row.image_id = source
@@ -184,6 +205,7 @@ ATTRIBUTED_FIELDS = (
     "asg_name",
     "attributed_by",
     "first_launched_at",
+    "ended_at",
     "launch_template_id",
     "launch_template_version",
     "image_id",

@@ -32,6 +32,7 @@ def activities(edge: Edge, target: Target, region: str) -> Iterator[list[Activit
                 instance_id=found[0],
                 asg_name=told.get("AutoScalingGroupName", ""),
                 launched_at=told.get("StartTime") if told["Description"].startswith("Launching") else None,
+                ended_at=told.get("StartTime") if told["Description"].startswith("Terminating") else None,
             )
             for told in answer.get("Activities", ())
             if (found := INSTANCE_ID.search(told.get("Description", "")))

@@ -45,6 +45,7 @@ def instance(member: Mapping[str, Any], *, keep: frozenset[str] = frozenset()) -
         launched_at=member.get("LaunchTime"),
         first_launched_at=_first_launch(member),
         stopped_at=_stopped_at(member.get("StateTransitionReason", "")) if state == "stopped" else None,
+        ended_at=_stopped_at(member.get("StateTransitionReason", "")) if state == "terminated" else None,
     )
 
 

@@ -51,6 +51,7 @@ class InstanceFact:
     launched_at: datetime | None = None  # EC2's LaunchTime: the LAST start
     first_launched_at: datetime | None = None  # attach time of the primary network interface
     stopped_at: datetime | None = None  # from StateTransitionReason
+    ended_at: datetime | None = None  # the same, of one that is terminated
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +97,4 @@ class Activity:
     instance_id: str
     asg_name: str
     launched_at: datetime | None  # None: it tells of the end
+    ended_at: datetime | None = None

@@ -15,6 +15,7 @@ from migration.domain.readiness import HOURS, NOTHING, QUIET, Hours, Subject, Ve
 from migration.enums import Status, WorkloadKind
 
 HOUR = timedelta(hours=1)
+NEVER = datetime.min.replace(tzinfo=UTC)  # the end of a life that owes no hour
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,12 +51,6 @@ class Life:
     def born_by(self, moment: datetime) -> bool:
         return self.born is not None and self.born <= moment
 
-    def in_window(self, window: Window) -> bool:
-        """Did it run in the window at all, as far as is known?"""
-        if not window.dates or self.ended is None:
-            return True
-        return self.ended > datetime.combine(window.dates[0], time(0), UTC)
-
 
 def life_of_the_dead(
     *, first_launched_at: datetime | None, ended_at: datetime | None, last_seen_at: datetime, published_only: bool
@@ -78,6 +73,8 @@ class Together:
     gone: int = 0  # of them, those that AWS no longer lists
     calling: int = 0  # with at least one IMDSv1 call in the window
     calls: int | None = None  # None: not one hour of any member is measured
+    gone_calling: int = 0
+    gone_calls: int = 0
     missing_hours: int = 0  # hours that some member owed and that have no datapoint
     measured_days: int = 0  # days on which a member ran and every hour owed was measured
     unknown_lives: int = 0
@@ -97,6 +94,8 @@ class Gathering:
     gone: int = 0
     calling: int = 0
     calls: int = 0
+    gone_calling: int = 0
+    gone_calls: int = 0
     measured: int = 0
     unknown_lives: int = 0
     owed: Counter[date] = field(default_factory=Counter)
@@ -111,6 +110,15 @@ class Gathering:
         calls = sum(self._day(day, life, v1.get(day, NOTHING), until) for day in self._days(v1, until))
         self.calls += calls
         self.calling += calls > 0
+        if gone:
+            self.gone_calling += calls > 0
+            self.gone_calls += calls
+
+    def hear(self, v1: Mapping[date, Hours], *, gone: bool) -> None:
+        """One member that answers IMDSv1 no more: it owes nothing, and what it called before counts."""
+        first = min(self.window.dates, default=date.max)
+        if any(any(hours) for day, hours in v1.items() if day >= first and hours is not QUIET):
+            self.add(Life(None, NEVER, known=True), v1, until=None, gone=gone)
 
     def _days(self, v1: Mapping[date, Hours], until: datetime | None) -> Iterable[date]:
         """The window, the day under way, and any later day that holds something."""
@@ -149,6 +157,8 @@ class Gathering:
             gone=self.gone,
             calling=self.calling,
             calls=self.calls if self.measured else None,
+            gone_calling=self.gone_calling,
+            gone_calls=self.gone_calls,
             missing_hours=sum(self.missing.values()),
             measured_days=sum(bool(self.owed[day]) and not self.missing[day] for day in self.window.dates),
             unknown_lives=self.unknown_lives,

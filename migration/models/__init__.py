@@ -3,9 +3,11 @@
 from migration.models.access import Grant
 from migration.models.audit import AuditEvent, AuditHead
 from migration.models.decision import Approval, Change, EnforcementRequest, Run, Waiver
+from migration.models.history import OptionChange, Regression
 from migration.models.inventory import Instance
 from migration.models.organization import Account, ApiDay, RegionDefaults, Scope
 from migration.models.usage import CollectionRun, InstanceDay, ScheduledRun, ScopeDay
+from migration.models.workload import Workload
 
 __all__ = [
     "Account",
@@ -19,10 +21,13 @@ __all__ = [
     "Grant",
     "Instance",
     "InstanceDay",
+    "OptionChange",
     "RegionDefaults",
+    "Regression",
     "Run",
     "ScheduledRun",
     "Scope",
     "ScopeDay",
     "Waiver",
+    "Workload",
 ]

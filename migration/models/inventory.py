@@ -1,5 +1,5 @@
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from migration.enums import Attribution, Status
 from migration.models.organization import Account
@@ -39,6 +39,7 @@ class Instance(models.Model):
     launched_at = models.DateTimeField(null=True, blank=True)  # the LAST start (EC2's LaunchTime)
     first_launched_at = models.DateTimeField(null=True, blank=True)  # attach time of the primary ENI
     stopped_at = models.DateTimeField(null=True, blank=True)  # from StateTransitionReason, while stopped
+    ended_at = models.DateTimeField(null=True, blank=True)  # what AWS said of its end, if it did
 
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
@@ -55,6 +56,7 @@ class Instance(models.Model):
     status_since = models.DateTimeField(null=True, blank=True)
     blockers = models.JSONField(default=list, blank=True)
     warnings = models.JSONField(default=list, blank=True)
+    risk = models.PositiveSmallIntegerField(default=0)  # domain.risk: 0 where IMDSv1 is refused
     measured_days = models.PositiveSmallIntegerField(default=0)
     window_days = models.PositiveSmallIntegerField(default=0)
     v1_calls_window = models.BigIntegerField(null=True, blank=True)  # NULL: not one hour of the window is measured
@@ -76,6 +78,10 @@ class Instance(models.Model):
             models.Index(
                 fields=("account", "region", "gone_at"), condition=Q(gone_at__isnull=False), name="instance_gone"
             ),
+            # Siblings of one group.
+            models.Index(fields=("account", "region", "asg_name"), condition=~Q(asg_name=""), name="instance_group"),
+            # The most exposed first, over all accounts.
+            models.Index(F("risk").desc(), "id", condition=Q(gone_at__isnull=True), name="instance_risk"),
         ]
 
     def __str__(self) -> str:

@@ -88,6 +88,18 @@ def test_a_sibling_whose_life_is_not_known_holds_the_young_one_back():
     assert "how long 1 of its siblings" in found.reason
 
 
+def test_what_a_sibling_called_before_it_was_enforced_counts_against_the_young_one():
+    gathering = Gathering(WINDOW)
+    gathering.add(ALIVE, YOUNG.v1, until=UNTIL, gone=False)
+    for life, v1 in a_day_each():
+        gathering.add(life, v1, until=UNTIL, gone=True)
+    gathering.hear(dead(TODAY - timedelta(days=5), value=1)[1], gone=False)
+    found = gathering.result()
+
+    assert (found.calling, found.calls, found.missing_hours) == (1, 24, 0)
+    assert verdict(found).status is Status.SETTLING
+
+
 def test_what_a_sibling_called_before_the_window_does_not_count():
     old = dead(TODAY - timedelta(days=15), value=9)
 

@@ -128,7 +128,7 @@ CHOSEN = {
     "first looks owed": {"instance_live"},
     "counts of an account": {"instance_account_status"},
     "accounts with a status": {"instance_account_status"},
-    "what came and went": {"instance_live", "instance_gone"},
+    "what came and went": {"instance_group", "instance_gone"},
     "yesterday of everybody": {"scope_day_sums"},
 }
 

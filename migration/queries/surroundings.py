@@ -1,0 +1,42 @@
+"""What is known around instances besides their options and their metric, as `domain.obstacles` takes it."""
+
+from collections.abc import Sequence
+
+from migration.domain import workload
+from migration.domain.obstacles import Around
+from migration.models import Instance, RegionDefaults, Workload
+
+
+def key_of(row: Instance) -> workload.Key | None:
+    """The workload of a stored instance."""
+    return workload.key_of(
+        asg_name=row.asg_name,
+        launch_template_id=row.launch_template_id,
+        instance_profile_arn=row.instance_profile_arn,
+    )
+
+
+class Surroundings:
+    """Of one account in one Region: what holds for all of it is read once, what concerns instances chunk by chunk."""
+
+    def __init__(self, account_pk: int, region: str) -> None:
+        self.account_pk, self.region = account_pk, region
+        chosen = Workload.objects.filter(account_id=account_pk, region=region, hop_limit__isnull=False)
+        self.hop_limits = {
+            workload.Key(kind, name): limit for kind, name, limit in chosen.values_list("kind", "name", "hop_limit")
+        }
+        self.enforced = RegionDefaults.objects.filter(
+            scope__account_id=account_pk, scope__region=region, http_tokens_enforced="enabled"
+        ).exists()
+
+    def of(self, rows: Sequence[Instance]) -> dict[int, Around]:
+        """Of a chunk of instances, by primary key."""
+        return {row.pk: self._around(row) for row in rows}
+
+    def _around(self, row: Instance) -> Around:
+        key = key_of(row)
+        return Around(
+            hop_limit_choice=None if key is None else self.hop_limits.get(key),
+            in_group=bool(row.asg_name),
+            enforced_region=self.enforced,
+        )
