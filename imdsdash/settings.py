@@ -71,12 +71,12 @@ def names(name: str, default: str, pattern: str, example: str) -> list[str]:
     return found
 
 
-def url(name: str, default: str, read: Callable[[str], T], example: str) -> T:
+def url(name: str, default: str, read: Callable[[str], T], example: str, *, what: str = "a database address") -> T:
     raw = env.str(name, default=default)
     try:
         return read(raw)
     except Exception:  # noqa: BLE001 -- whatever the parser dislikes; its words may hold a part of the password
-        refuse(name, f"cannot be read as a database address; use for example {example}.")
+        refuse(name, f"cannot be read as {what}; use for example {example}.")
 
 
 # --- Where things are kept -------------------------------------------------------------------------
@@ -290,6 +290,8 @@ CELERY_TASK_ROUTES = {
     "migration.tasks.retention.*": {"queue": "collect"},
     "migration.tasks.enforcement.*": {"queue": "enforce"},
     "migration.tasks.verification.*": {"queue": "enforce"},
+    # Of their own: a receiver that hangs keeps nobody waiting but other messages.
+    "migration.tasks.notification.*": {"queue": "notify"},
 }
 CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_TIMEZONE = "UTC"
@@ -313,6 +315,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "migration.tasks.enforcement.expire_requests",
         "schedule": crontab(minute="*/5"),
         "options": {"expires": 240},
+    },
+    "send-notifications": {
+        "task": "migration.tasks.notification.dispatch",
+        "schedule": 30.0,
+        "options": {"expires": 25},
     },
     "forget-what-is-old": {
         "task": "migration.tasks.retention.prune",
@@ -356,6 +363,47 @@ IMDSDASH_AWS_CONNECT_TIMEOUT = number("IMDSDASH_AWS_CONNECT_TIMEOUT", 5, least=0
 IMDSDASH_AWS_READ_TIMEOUT = number("IMDSDASH_AWS_READ_TIMEOUT", 30, least=0.1, most=120)
 IMDSDASH_TAGS = names("IMDSDASH_TAGS", "Owner,Team,Environment,Service", r"[^,]{1,128}", "Owner")
 IMDSDASH_PAGE_SIZE = whole("IMDSDASH_PAGE_SIZE", 50, least=10, most=500)
+
+# --- Who is told, and how ---------------------------------------------------------------------------
+WEB_ADDRESS = r"https?://[\w.\-]+(:\d+)?(/\S*)?"
+IMDSDASH_PUBLIC_URL = matching("IMDSDASH_PUBLIC_URL", "", WEB_ADDRESS, "https://dash.example.com").rstrip("/")
+IMDSDASH_MAIL_TO = names("IMDSDASH_MAIL_TO", "", r"[^@\s,<>]+@[^@\s,<>]+", "platform@example.com")
+IMDSDASH_MAIL_FROM = matching(
+    "IMDSDASH_MAIL_FROM", "imdsdash@localhost", r"[^@\s,<>]+@[^@\s,<>]+", "imdsdash@example.com"
+)
+# Slack's addresses are passwords in all but name: whoever has one may write.
+IMDSDASH_SLACK_WEBHOOK_URL = matching(
+    "IMDSDASH_SLACK_WEBHOOK_URL", "", WEB_ADDRESS, "https://hooks.slack.com/services/T0/B0/x", secret=True
+)
+IMDSDASH_WEBHOOK_URL = matching(
+    "IMDSDASH_WEBHOOK_URL", "", WEB_ADDRESS, "https://hooks.example.com/imdsdash", secret=True
+)
+IMDSDASH_WEBHOOK_SECRET = matching(
+    "IMDSDASH_WEBHOOK_SECRET", "", r"\S{16,256}", "a random text of 16 to 256 characters", secret=True
+)
+if IMDSDASH_WEBHOOK_URL and not IMDSDASH_WEBHOOK_SECRET:
+    refuse("IMDSDASH_WEBHOOK_SECRET", "is not set, so nobody could tell our messages from forged ones; set it as well.")
+EMAIL_EXAMPLE = "smtp+tls://user:password@smtp.example.com:587"
+MAIL = url(
+    "EMAIL_URL",
+    "",
+    lambda raw: dict(environ.Env.email_url_config(raw)) if raw else {},
+    EMAIL_EXAMPLE,
+    what="the address of a mail server",
+)
+if IMDSDASH_MAIL_TO and not MAIL:
+    refuse("EMAIL_URL", f"is not set, and IMDSDASH_MAIL_TO wants mail sent; use for example {EMAIL_EXAMPLE}.")
+EMAIL_BACKEND = MAIL.get("EMAIL_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
+EMAIL_HOST = MAIL.get("EMAIL_HOST") or ""
+if MAIL and not EMAIL_HOST and EMAIL_BACKEND.endswith("smtp.EmailBackend"):
+    refuse("EMAIL_URL", f"names no mail server; use for example {EMAIL_EXAMPLE}.")
+EMAIL_USE_TLS = bool(MAIL.get("EMAIL_USE_TLS"))
+EMAIL_USE_SSL = bool(MAIL.get("EMAIL_USE_SSL"))
+EMAIL_PORT = MAIL.get("EMAIL_PORT") or (587 if EMAIL_USE_TLS else 465 if EMAIL_USE_SSL else 25)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL.get("EMAIL_HOST_USER") or "", MAIL.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_FILE_PATH = f"/{MAIL['EMAIL_FILE_PATH']}" if MAIL.get("EMAIL_FILE_PATH") else None
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = IMDSDASH_MAIL_FROM
 
 IMDSDASH_HEARTBEAT_FILE = env.str("IMDSDASH_HEARTBEAT_FILE", default="")  # touched by worker and beat; empty: none
 

@@ -166,6 +166,27 @@ class Decision(TextChoices):
     REJECT = "reject", "Rejected"
 
 
+class Channel(TextChoices):
+    """By which way people are told."""
+
+    MAIL = "mail", "Mail"
+    SLACK = "slack", "Slack"
+    WEBHOOK = "webhook", "Webhook"
+
+
+class Severity(TextChoices):
+    INFO = "info", "For information"
+    WARNING = "warning", "Warning"
+    CRITICAL = "critical", "Needs somebody now"
+
+
+class NotificationState(TextChoices):
+    PENDING = "pending", "Waiting"
+    LEASED = "leased", "Being sent"
+    SENT = "sent", "Sent"
+    PARKED = "parked", "Given up"
+
+
 class GapKind(TextChoices):
     """Why something is not known."""
 

@@ -118,7 +118,7 @@ class House:
         """Two processes that take messages, as on one host."""
         celery = [sys.executable, "-m", "celery", "-A", "imdsdash"]
         return self.start(
-            name, *celery, "worker", "-Q", "collect,enforce,celery", "-c", "2", "-l", "INFO", "--without-mingle",
+            name, *celery, "worker", "-Q", "collect,enforce,notify,celery", "-c", "2", "-l", "INFO", "--without-mingle",
             "--without-gossip", "-n", f"{name}@%h",
         )  # fmt: skip
 

@@ -117,7 +117,7 @@ def test_each_service_has_limits_a_health_check_and_no_floating_tag():
 
 
 def test_our_services_run_without_rights_they_do_not_need():
-    assert set(ours()) == {"migrate", "web", "worker-collect", "worker-enforce", "beat"}
+    assert set(ours()) == {"migrate", "web", "worker-collect", "worker-enforce", "worker-notify", "beat"}
     for name, service in ours().items():
         rights = (service["user"], service["read_only"], service["cap_drop"], service["security_opt"])
         assert rights == ("10001:10001", True, ["ALL"], ["no-new-privileges:true"]), name

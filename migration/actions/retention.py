@@ -14,7 +14,17 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from migration.enums import Status
-from migration.models import ApiDay, Change, CollectionRun, Instance, InstanceDay, ScheduledRun, ScopeDay, Waiver
+from migration.models import (
+    ApiDay,
+    Change,
+    CollectionRun,
+    Instance,
+    InstanceDay,
+    Notification,
+    ScheduledRun,
+    ScopeDay,
+    Waiver,
+)
 
 BATCH = 2000  # rows of one transaction
 STRIDE = 500  # instances whose days are looked at together
@@ -24,6 +34,7 @@ SETTLED_MARGIN = 2  # days beyond the history that is asked for
 KEEP_API_DAYS = timedelta(days=400)  # a year to compare with, and a month
 KEEP_RUNS = timedelta(days=400)
 KEEP_TICKS = timedelta(days=30)
+KEEP_NOTIFICATIONS = timedelta(days=30)  # a key is forgotten with its row: no key may be told again after that
 
 
 @dataclass
@@ -36,6 +47,7 @@ class Pruned:
     api_days: int = 0
     collection_runs: int = 0
     scheduled_runs: int = 0
+    notifications: int = 0
     kept_without_rollup: int = 0  # instance days past their time that no settled rollup holds
     finished: bool = False  # False: told to stop before the end
 
@@ -135,6 +147,7 @@ class _Pruning:
             and self._all("api_days", ApiDay.objects.filter(day__lt=(self.now - KEEP_API_DAYS).astimezone(UTC).date()))
             and self._all("collection_runs", CollectionRun.objects.filter(started_at__lt=self.now - KEEP_RUNS))
             and self._all("scheduled_runs", ScheduledRun.objects.filter(window_start__lt=self.now - KEEP_TICKS))
+            and self._all("notifications", Notification.objects.filter(created_at__lt=self.now - KEEP_NOTIFICATIONS))
         )
 
     def _all(self, name: str, found: QuerySet[Any], fields: dict[str, None] | None = None) -> bool:

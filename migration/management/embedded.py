@@ -24,8 +24,8 @@ from gunicorn.app.base import BaseApplication
 from migration.tasks import enforcement
 
 log = structlog.get_logger(__name__)
-# Two pools, so that a long collection never makes an enforcement, or the sweeper, wait.
-POOLS = {"collect": 4, "enforce,celery": 4}  # queues: threads
+# Three pools, so that neither a long collection nor a receiver that hangs makes an enforcement, or the sweeper, wait.
+POOLS = {"collect": 4, "enforce,celery": 4, "notify": 2}  # queues: threads
 WEB_THREADS = 8
 GRACE = 1.5  # seconds
 LISTENS_WITHIN = 10  # seconds a worker may take until it listens to its queues

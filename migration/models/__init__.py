@@ -5,6 +5,7 @@ from migration.models.audit import AuditEvent, AuditHead
 from migration.models.decision import Approval, Change, EnforcementRequest, Run, Waiver
 from migration.models.history import OptionChange, Regression
 from migration.models.inventory import Instance
+from migration.models.notification import Notification
 from migration.models.organization import Account, ApiDay, RegionDefaults, Scope
 from migration.models.usage import CollectionRun, InstanceDay, ScheduledRun, ScopeDay
 from migration.models.workload import Workload
@@ -21,6 +22,7 @@ __all__ = [
     "Grant",
     "Instance",
     "InstanceDay",
+    "Notification",
     "OptionChange",
     "RegionDefaults",
     "Regression",

@@ -16,6 +16,7 @@ from migration.models import (
     CollectionRun,
     Instance,
     InstanceDay,
+    Notification,
     ScheduledRun,
     ScopeDay,
     Waiver,
@@ -304,6 +305,16 @@ def test_told_to_stop_at_once_it_does_nothing():
     told = forget(go_on=lambda: False)
 
     assert (told.finished, InstanceDay.objects.count()) == (False, 1)
+
+
+def test_messages_are_kept_a_month():
+    for back in (29, 31):
+        Notification.objects.create(
+            key=f"{back}", channel="mail", kind="test", subject="s", created_at=NOW - timedelta(days=back)
+        )
+
+    assert forget().notifications == 1
+    assert Notification.objects.get().key == "29"
 
 
 @pytest.mark.django_db(transaction=True)

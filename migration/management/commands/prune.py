@@ -42,7 +42,7 @@ def sentences(told: Pruned, *, dry_run: bool) -> str:
     deleted = (
         f"{did} {told.instance_days:,} instance days older than {settings.IMDSDASH_KEEP_DAYS} days, "
         f"{told.instances:,} instances gone as long, {told.api_days:,} counts of calls, "
-        f"{told.collection_runs:,} collection runs and {told.scheduled_runs:,} ticks."
+        f"{told.collection_runs:,} collection runs, {told.scheduled_runs:,} ticks and {told.notifications:,} messages."
     )
     lines = [
         deleted,
