@@ -29,6 +29,7 @@ urlpatterns = [
     path("runs/<int:pk>/resume/", runs.resume_run, name="resume_run"),
     path("collection/", quality.data_quality, name="data_quality"),
     re_path(r"^collection/(?P<account_id>[0-9]{12})/probed/$", quality.role_probed, name="role_probed"),
+    path("collection/messages/", quality.send_again, name="send_again"),
     path("audit/", quality.audit, name="audit"),
     path("theme/", site.theme, name="theme"),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),

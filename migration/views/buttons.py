@@ -140,6 +140,12 @@ def test_role(*, user: User, account: Account, pending: bool) -> ButtonContext |
     return ButtonContext("Test the role", url, tone="quiet", reason="A test is under way." if pending else "")
 
 
+def send_again(*, user: User) -> ButtonContext:
+    """Try what the outbox has given up once more."""
+    reason = "" if can(user, Action.CONNECT) else "Sending again needs the role Engineer."
+    return ButtonContext("Send them again", reverse("send_again"), tone="quiet", reason=reason)
+
+
 @dataclass(frozen=True)
 class NextStep:
     """The one most useful thing to do with an account, as a link."""

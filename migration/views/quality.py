@@ -4,16 +4,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseStopPolling
 
 from migration import charts
+from migration.actions import notifications
+from migration.actions.errors import Refused
 from migration.domain import cost
 from migration.domain.permissions import Action
 from migration.domain.schedule import Cadences
@@ -22,8 +25,10 @@ from migration.models import Account
 from migration.queries import audit as log
 from migration.queries import collection, completeness, fleet, health
 from migration.queries import cost as counted
+from migration.queries import notifications as outbox
 from migration.queries.access import can, visible_accounts
 from migration.queries.probes import Probe, probe_of
+from migration.tasks.notification import wake
 from migration.views import buttons, fragments
 from migration.views.access import SignedIn, account_for, allowed
 from migration.views.paging import page_of, query_without
@@ -79,6 +84,8 @@ def data_quality(request: SignedIn) -> HttpResponse:
         "may_test": can(request.user, Action.CONNECT),
         "back_to": request.get_full_path(),
         "calendar": _calendar(accounts, now=now, every=every),
+        "outbox": outbox.outbox(accounts),
+        "send_again": buttons.send_again(user=request.user),
         "bill": _bill(accounts, now=now) if heaps.total <= LARGE or "bill" in request.GET else None,
     }
     return fragments.answer(request, "migration/data_quality.html", "matrix", context | listed)
@@ -173,6 +180,20 @@ def role_probed(request: SignedIn, account_id: str) -> HttpResponse:
     context = {"test": test, "polled": True, "back_to": here.partition("#")[0]}
     answer = render(request, "components/role_test.html#result", context)
     return HttpResponseStopPolling(answer.content)
+
+
+@require_POST
+@allowed(Action.CONNECT)
+def send_again(request: SignedIn) -> HttpResponse:
+    """Whatever message was given up is tried again."""
+    try:
+        found = notifications.try_again(by=request.user, now=timezone.now())
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        wake()
+        messages.success(request, f"{buttons.plural(found, 'message')} will be sent again.")
+    return redirect(f"{reverse('data_quality')}#messages")
 
 
 @require_GET

@@ -84,7 +84,7 @@ def _one_more(author, decider):
         ("accounts", 16),
         ("approvals", 9),
         ("runs", 9),
-        ("data_quality", 20),
+        ("data_quality", 23),
         ("audit", 8),
     ],
 )

@@ -39,6 +39,7 @@ MATRIX: dict[str, Row] = {
     "stop_run": STEER,
     "resume_run": STEER,
     "data_quality": LOOK,
+    "send_again": PLAN,
     "role_probed": {"GET": (LOGIN, NO, STOP, STOP, STOP, STOP), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)},
     "audit": AUDIT,
     "theme": {"GET": (WRONG,) * 6, "POST": (DONE,) * 6},
