@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from migration.domain.hours import pack
-from migration.enums import Outcome, Role, RoleState, Status
-from migration.models import Account, Grant, Instance, InstanceDay, Scope, ScopeDay
+from migration.enums import Outcome, RequestState, Role, RoleState, Status
+from migration.models import Account, EnforcementRequest, Grant, Instance, InstanceDay, Run, Scope, ScopeDay
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 _numbers = count(1)
@@ -79,3 +79,23 @@ def instance_day(instance: Instance, day: date, *, hours: list[int | None] | Non
 def scope_day(scope: Scope, day: date, **fields: Any) -> ScopeDay:
     fields.setdefault("complete", True)
     return ScopeDay.objects.create(scope=scope, day=day, **fields)
+
+
+def run(account: Account, **fields: Any) -> Run:
+    """A run of an approved plan; the plan itself is not told."""
+    person, other = (User.objects.get_or_create(username=name)[0] for name in ("author", "decider"))
+    request = EnforcementRequest.objects.create(
+        account=account,
+        state=RequestState.APPROVED,
+        plan={},
+        plan_hash="0" * 64,
+        created_by=person,
+        created_at=NOW,
+        expires_at=NOW + timedelta(days=1),
+        requested_by=person,
+        requested_at=NOW,
+        decided_by=other,
+        decided_at=NOW,
+    )
+    fields.setdefault("created_at", NOW)
+    return Run.objects.create(request=request, account=account, **fields)

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Min, Q, QuerySet
 
-from migration.actions import bulk, history
+from migration.actions import bulk, history, regressions
 from migration.actions.collection import ScopeClaim, hold
 from migration.domain.facts import Activity, DefaultsFact, InstanceFact
 from migration.enums import Attribution, Status
@@ -123,7 +123,19 @@ def store_defaults(*, claim: ScopeClaim, fact: DefaultsFact, now: datetime) -> N
     }
     with transaction.atomic():
         hold(claim=claim)
+        before = RegionDefaults.objects.filter(scope_id=claim.scope_id).first()
         RegionDefaults.objects.update_or_create(scope_id=claim.scope_id, defaults=read)
+        regressions.of_defaults(
+            account_pk=claim.account_pk,
+            region=claim.region,
+            before=None if before is None else _defaults_of(before),
+            after=fact,
+            now=now,
+        )
+
+
+def _defaults_of(row: RegionDefaults) -> DefaultsFact:
+    return DefaultsFact(http_tokens=row.http_tokens, http_tokens_enforced=row.http_tokens_enforced)
 
 
 def remember_published(*, claim: ScopeClaim, ids: Iterable[str], seen_at: datetime) -> int:
