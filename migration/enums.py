@@ -198,3 +198,31 @@ class GapKind(TextChoices):
     REGION_DISABLED = "region_disabled", "Region not enabled"
     WRONG_ACCOUNT = "wrong_account", "Wrong account"
     ERROR = "error", "Error"
+
+
+class LaunchAnswer(TextChoices):
+    """What becomes of a launch, for the migration."""
+
+    SAFE = "safe", "Safe"
+    V1_ALLOWED = "v1_allowed", "Allows IMDSv1"
+    FAILS = "fails", "Launch fails"
+    UNKNOWN = "unknown", "Not known"
+
+
+class Level(TextChoices):
+    """Where an option of a launch is decided, highest first (EC2 user guide, "Configure instance metadata options")."""
+
+    LAUNCH = "launch", "launch or template"
+    ACCOUNT = "account", "account default"
+    IMAGE = "image", "AMI"
+    BASE = "base", "EC2 base value"
+
+
+class LaunchSourceKind(TextChoices):
+    """What new instances come from."""
+
+    GROUP = "asg", "Auto Scaling group"
+    TEMPLATE = "launch_template", "Launch template"
+    CONFIGURATION = "launch_configuration", "Launch configuration"
+    SPOT = "spot_request", "Spot request"
+    IMAGE = "image", "AMI, launched directly"
