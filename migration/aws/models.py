@@ -19,13 +19,17 @@ from botocore.loaders import Loader, create_loader
 # service -> the operations we call; all others are left out. A service that is not named here is not cut.
 OPERATIONS = {
     "ec2": (
+        "DescribeImages",
         "DescribeInstances",
+        "DescribeLaunchTemplateVersions",
+        "DescribeLaunchTemplates",
         "DescribeRegions",
+        "DescribeSpotInstanceRequests",
         "GetInstanceMetadataDefaults",
         "ModifyInstanceMetadataOptions",
     ),
     "cloudwatch": ("GetMetricData", "ListMetrics"),
-    "autoscaling": ("DescribeScalingActivities",),
+    "autoscaling": ("DescribeAutoScalingGroups", "DescribeLaunchConfigurations", "DescribeScalingActivities"),
 }
 # (service, shape) -> the members `aws.parse` reads; all others are left out.
 MEMBERS = {
@@ -52,6 +56,42 @@ MEMBERS = {
     ("ec2", "OperatorResponse"): ("Managed", "Principal"),
     ("ec2", "InstanceNetworkInterface"): ("Attachment",),
     ("ec2", "InstanceNetworkInterfaceAttachment"): ("AttachTime", "DeviceIndex"),
+    # User data may hold secrets. It is a member of a template version, a launch configuration and a Spot request's
+    # launch specification; none of the three keeps it here, so it never becomes a value of ours.
+    ("ec2", "LaunchTemplate"): (
+        "LaunchTemplateId",
+        "LaunchTemplateName",
+        "DefaultVersionNumber",
+        "LatestVersionNumber",
+        "Tags",
+        "Operator",
+    ),
+    ("ec2", "LaunchTemplateVersion"): ("LaunchTemplateId", "VersionNumber", "LaunchTemplateData"),
+    ("ec2", "ResponseLaunchTemplateData"): ("ImageId", "MetadataOptions"),
+    ("ec2", "Image"): ("ImageId", "ImdsSupport", "Name", "OwnerId"),
+    ("ec2", "SpotInstanceRequest"): (
+        "SpotInstanceRequestId",
+        "State",
+        "Type",
+        "InstanceId",
+        "LaunchSpecification",
+    ),
+    ("ec2", "LaunchSpecification"): ("ImageId",),
+    ("autoscaling", "AutoScalingGroup"): (
+        "AutoScalingGroupName",
+        "LaunchConfigurationName",
+        "LaunchTemplate",
+        "MixedInstancesPolicy",
+        "DesiredCapacity",
+        "Instances",
+        "Tags",
+        "Operator",
+    ),
+    ("autoscaling", "MixedInstancesPolicy"): ("LaunchTemplate",),
+    ("autoscaling", "LaunchTemplateOverrides"): ("InstanceType", "LaunchTemplateSpecification", "ImageId"),
+    ("autoscaling", "Instance"): ("LifecycleState", "LaunchConfigurationName"),
+    ("autoscaling", "TagDescription"): ("Key",),
+    ("autoscaling", "LaunchConfiguration"): ("LaunchConfigurationName", "ImageId", "MetadataOptions"),
 }
 
 

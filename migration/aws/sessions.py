@@ -41,10 +41,16 @@ REMEMBERED = 2000  # roles whose credentials are kept
 # named, for nothing in AWS's text says that an empty one is sent; there the content type is looked at.
 ALWAYS = {
     "AssumeRole": "Credentials",
+    "DescribeAutoScalingGroups": "AutoScalingGroups",
+    "DescribeImages": "Images",
     "DescribeInstances": "Reservations",
+    "DescribeLaunchConfigurations": "LaunchConfigurations",
+    "DescribeLaunchTemplateVersions": "LaunchTemplateVersions",
+    "DescribeLaunchTemplates": "LaunchTemplates",
     "DescribeOrganization": "Organization",
     "DescribeRegions": "Regions",
     "DescribeScalingActivities": "Activities",
+    "DescribeSpotInstanceRequests": "SpotInstanceRequests",
     "GetCallerIdentity": "Account",
     "GetMetricData": "MetricDataResults",
     "ListAccounts": "Accounts",

@@ -20,8 +20,10 @@ PROVIDERS: Mapping[str, tuple[str, str]] = {
     ),
     "aws:elasticmapreduce:job-flow-id": (
         "Amazon EMR",
-        "Set MinimumInstanceMetadataServiceVersion to 2 in new clusters' security configuration; releases before 5.32 "
-        + "and 6.2, but for 5.23.1 and 5.27.1, do not start so.",
+        (
+            "Set MinimumInstanceMetadataServiceVersion to 2 in the security configuration of new clusters. Releases "
+            "before 5.32 and 6.2, but for 5.23.1 and 5.27.1, do not start with tokens required."
+        ),
     ),
     "AWSBatchServiceTag": (
         "AWS Batch",

@@ -78,6 +78,7 @@ class Judged:
     advice: str
     notes: tuple[str, ...]
     image_id: str
+    decided: str  # the level of its tokens, empty where that level could not be read
     resolution: list[dict[str, Any]]
 
 
@@ -238,6 +239,7 @@ def judge(source: Source, shelf: Shelf) -> Judged:
         advice=words.advice(told, provider=source.provider, grouped=source.kind == LaunchSourceKind.GROUP),
         notes=(*source.notes, *words.notes(told, [one for _, one in counted])),
         image_id=way.image_id,
+        decided="" if found.tokens.value is None else found.tokens.level.value,
         resolution=[_stored(way, found) for way, found in resolved],
     )
 

@@ -5,6 +5,16 @@ from migration.models.audit import AuditEvent, AuditHead
 from migration.models.decision import Approval, Change, EnforcementRequest, Run, Waiver
 from migration.models.history import OptionChange, Regression
 from migration.models.inventory import Instance
+from migration.models.launches import (
+    AutoScalingGroup,
+    Image,
+    LaunchConfiguration,
+    LaunchReading,
+    LaunchSource,
+    LaunchTemplate,
+    LaunchTemplateVersion,
+    SpotRequest,
+)
 from migration.models.notification import Notification
 from migration.models.organization import Account, ApiDay, RegionDefaults, Scope
 from migration.models.usage import CollectionRun, InstanceDay, ScheduledRun, ScopeDay
@@ -16,12 +26,19 @@ __all__ = [
     "Approval",
     "AuditEvent",
     "AuditHead",
+    "AutoScalingGroup",
     "Change",
     "CollectionRun",
     "EnforcementRequest",
     "Grant",
+    "Image",
     "Instance",
     "InstanceDay",
+    "LaunchConfiguration",
+    "LaunchReading",
+    "LaunchSource",
+    "LaunchTemplate",
+    "LaunchTemplateVersion",
     "Notification",
     "OptionChange",
     "RegionDefaults",
@@ -30,6 +47,7 @@ __all__ = [
     "ScheduledRun",
     "Scope",
     "ScopeDay",
+    "SpotRequest",
     "Waiver",
     "Workload",
 ]

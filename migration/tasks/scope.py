@@ -19,7 +19,7 @@ from migration.aws.sessions import Edge, Target
 from migration.enums import GapKind, Outcome, ScopeState
 from migration.models import Scope
 from migration.queries import asking
-from migration.tasks import edges
+from migration.tasks import edges, launches
 
 log = structlog.get_logger(__name__)
 
@@ -223,13 +223,14 @@ class Pass:
             self.message = f"{self.message} {message}".strip()
 
     def _inventory(self) -> None:
-        """Every page, then the launch defaults. Only a whole inventory makes what is absent from it gone."""
+        """Every page, then launch defaults and sources. Only a whole inventory makes what is absent from it gone."""
         pages = ec2.instance_pages(self.edge, self.target, self.claim.region, keep_tags=settings.IMDSDASH_TAGS)
         for page in pages:
             inventory.store_page(claim=self.claim, facts=page, seen_at=self.now)
             self.instances += sum(fact.instance_state != "terminated" for fact in page)
         inventory.mark_gone(claim=self.claim, seen_at=self.now)
         self._try(self._defaults)
+        launches.collect(self.edge, self.target, claim=self.claim, now=self.now, failed=self._failed)
 
     def _defaults(self) -> None:
         fact = ec2.metadata_defaults(self.edge, self.target, self.claim.region)
