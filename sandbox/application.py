@@ -30,7 +30,7 @@ from sandbox import (
     sts,
 )
 from sandbox.calls import OPERATIONS, WRITES, Call, Principal
-from sandbox.ec2 import defaults, describe, images, launch, options, regions, tags, templates
+from sandbox.ec2 import defaults, describe, images, launch, options, regions, spot, tags, templates
 from sandbox.errors import AwsError, ConnectionCut, NotOurs
 from sandbox.faults import clock_shift
 from sandbox.journal import Entry, Journal
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 OPERATION_MODULES = (
     autoscaling, cloudwatch, oam, organizations, scaling, sts,
-    defaults, describe, images, launch, options, regions, tags, templates,
+    defaults, describe, images, launch, options, regions, spot, tags, templates,
 )  # fmt: skip
 """Imported so that their operations are registered."""
 

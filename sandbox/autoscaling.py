@@ -11,7 +11,7 @@ from sandbox.ec2.templates import find_template
 from sandbox.errors import AwsError
 from sandbox.paging import paged
 from sandbox.protocol import iso
-from sandbox.world import Group
+from sandbox.world import Group, LaunchConfiguration
 
 if TYPE_CHECKING:
     from sandbox.instances import Instance
@@ -29,11 +29,14 @@ def create_auto_scaling_group(call: Call) -> dict[str, Any]:
     if name in call.region.groups:
         raise AwsError("AlreadyExists", f"AutoScalingGroup by this name already exists - {name}")
     spec = call.params.get("LaunchTemplate")
-    if not spec:
-        raise AwsError("ValidationError", "The sandbox makes groups from a LaunchTemplate only.")
-    template = find_template(call.region, spec.get("LaunchTemplateId"), spec.get("LaunchTemplateName"))
+    configuration = call.params.get("LaunchConfigurationName", "")
+    if not spec and configuration not in call.region.configurations:
+        raise AwsError("ValidationError", "The sandbox makes groups from a LaunchTemplate or a launch configuration.")
     desired = int(call.params.get("DesiredCapacity", call.params["MinSize"]))
-    group = Group(name, template.template_id, str(spec.get("Version") or "$Default"), desired, call.now)
+    group = Group(name, "", "", desired, call.now, configuration=configuration)
+    if spec:
+        template = find_template(call.region, spec.get("LaunchTemplateId"), spec.get("LaunchTemplateName"))
+        group.template_id, group.template_version = template.template_id, str(spec.get("Version") or "$Default")
     group.minimum, group.maximum = int(call.params["MinSize"]), int(call.params["MaxSize"])
     group.tags = {tag["Key"]: tag.get("Value", "") for tag in call.params.get("Tags", [])}
     if desired:
@@ -44,6 +47,12 @@ def create_auto_scaling_group(call: Call) -> dict[str, Any]:
 
 
 def _scale_out(call: Call, group: Group, count: int) -> None:
+    if group.configuration:
+        data = dict(call.region.configurations[group.configuration].data)
+        # What an absent MetadataOptions sends is open; the API's text calls HttpTokens optional then.
+        data["MetadataOptions"] = {"HttpTokens": "optional", **data.get("MetadataOptions", {})}
+        launch(call, data, count, asg=group.name, configuration=group.configuration)
+        return
     spec = {"LaunchTemplate": {"LaunchTemplateId": group.template_id, "Version": group.template_version}}
     launch(call, spec, count, asg=group.name)
 
@@ -106,9 +115,14 @@ def find_group(call: Call, name: str) -> Group:
 
 @operation("autoscaling", "DescribeAutoScalingGroups")
 def describe_auto_scaling_groups(call: Call) -> dict[str, Any]:
-    """At most 100 a page."""
+    """At most 100 a page. Here those of AWS services are shown unless the call says otherwise."""
     wanted = call.params.get("AutoScalingGroupNames")
-    groups = [g for g in call.region.groups.values() if not wanted or g.name in wanted]
+    managed_too = call.params.get("IncludeManagedResources", True)
+    groups = [
+        group
+        for group in call.region.groups.values()
+        if (not wanted or group.name in wanted) and (managed_too or not group.operator)
+    ]
     page, token = paged(call, groups, 100, limit="MaxRecords")
     by_group: dict[str, list[Instance]] = {group.name: [] for group in page}
     for instance in call.region.held():
@@ -134,7 +148,8 @@ def _group(call: Call, group: Group, instances: list[Instance]) -> dict[str, Any
     return {
         "AutoScalingGroupName": group.name,
         "AutoScalingGroupARN": group_arn(call, group.name),
-        "LaunchTemplate": _template_spec(call, group.template_id, group.template_version),
+        **_launches(call, group),
+        "Operator": {"Principal": group.operator} if group.operator else None,
         "MinSize": group.minimum,
         "MaxSize": group.maximum,
         "DesiredCapacity": group.desired,
@@ -158,6 +173,17 @@ def _group(call: Call, group: Group, instances: list[Instance]) -> dict[str, Any
     }
 
 
+def _launches(call: Call, group: Group) -> dict[str, Any]:
+    """What it launches from: one of three."""
+    if group.configuration:
+        return {"LaunchConfigurationName": group.configuration}
+    own = _template_spec(call, group.template_id, group.template_version)
+    if not group.overrides:
+        return {"LaunchTemplate": own}
+    policy = {"LaunchTemplateSpecification": own, "Overrides": group.overrides}
+    return {"MixedInstancesPolicy": {"LaunchTemplate": policy, "InstancesDistribution": {}}}
+
+
 def _member(call: Call, instance: Instance) -> dict[str, Any]:
     shared = instance.blueprint
     return {
@@ -167,7 +193,54 @@ def _member(call: Call, instance: Instance) -> dict[str, Any]:
         "LifecycleState": "InService" if instance.state == "running" else "Warmed:Stopped",
         "HealthStatus": "HEALTHY",
         "LaunchTemplate": _template_spec(call, shared.template_id, str(shared.template_version)),
+        "LaunchConfigurationName": shared.configuration or None,
         "ProtectedFromScaleIn": False,
+    }
+
+
+@operation("autoscaling", "CreateLaunchConfiguration", writes=True)
+def create_launch_configuration(call: Call) -> dict[str, Any]:
+    """One that is there cannot be changed."""
+    data = dict(call.params)
+    name = data.pop("LaunchConfigurationName")
+    if name in call.region.configurations:
+        raise AwsError("AlreadyExists", f"Launch Configuration by this name already exists - {name}")
+    call.region.configurations[name] = LaunchConfiguration(name, data, call.now)
+    call.applied = True
+    return {}
+
+
+@operation("autoscaling", "DeleteLaunchConfiguration", writes=True)
+def delete_launch_configuration(call: Call) -> dict[str, Any]:
+    """Not while a group uses it."""
+    name = call.params["LaunchConfigurationName"]
+    if name not in call.region.configurations:
+        raise AwsError("ValidationError", f"Launch configuration name not found - {name}")
+    if any(group.configuration == name for group in call.region.groups.values()):
+        raise AwsError("ResourceInUse", f"Cannot delete launch configuration {name} because it is attached.")
+    del call.region.configurations[name]
+    call.applied = True
+    return {}
+
+
+@operation("autoscaling", "DescribeLaunchConfigurations")
+def describe_launch_configurations(call: Call) -> dict[str, Any]:
+    """At most 100 a page."""
+    wanted = call.params.get("LaunchConfigurationNames")
+    found = [one for one in call.region.configurations.values() if not wanted or one.name in wanted]
+    page, token = paged(call, found, 100, limit="MaxRecords")
+    owner = f"arn:{call.region.partition}:autoscaling:{call.region.name}:{call.region.account_id}"
+    return {
+        "LaunchConfigurations": [
+            {
+                "LaunchConfigurationName": one.name,
+                "LaunchConfigurationARN": f"{owner}:launchConfiguration:x:launchConfigurationName/{one.name}",
+                "CreatedTime": iso(one.created_at),
+                **one.data,
+            }
+            for one in page
+        ],
+        "NextToken": token,
     }
 
 

@@ -46,6 +46,7 @@ class Blueprint:
     asg: str = ""
     template_id: str = ""
     template_version: int = 0
+    configuration: str = ""
     user_data: str = ""
     usage: Usage = QUIET
 

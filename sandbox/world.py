@@ -42,6 +42,30 @@ class Image:
     platform: str = "linux"
     imds_support: str | None = None
     created_at: float = 0.0
+    deprecated: bool = False
+    hidden: bool = False
+    """Deregistered, or not shared any more: instances run from it, and no call shows it."""
+
+
+@dataclass(slots=True)
+class LaunchConfiguration:
+    """A launch configuration; `data` has the names of CreateLaunchConfiguration."""
+
+    name: str
+    data: dict[str, Any]
+    created_at: float = 0.0
+
+
+@dataclass(slots=True)
+class SpotRequest:
+    """A Spot request made without a launch template; `data` has the names of RequestSpotLaunchSpecification."""
+
+    request_id: str
+    kind: str
+    state: str
+    data: dict[str, Any]
+    instance_id: str = ""
+    created_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -75,7 +99,10 @@ class LaunchTemplate:
 
 @dataclass(slots=True)
 class Group:
-    """An Auto Scaling group; its members are the instances that carry its name."""
+    """An Auto Scaling group; its members are the instances that carry its name.
+
+    It launches from a template, from a launch configuration, or with `overrides` (names of LaunchTemplateOverrides).
+    """
 
     name: str
     template_id: str
@@ -85,6 +112,9 @@ class Group:
     minimum: int = 0
     maximum: int = 0
     tags: dict[str, str] = field(default_factory=dict)
+    configuration: str = ""
+    overrides: list[dict[str, Any]] = field(default_factory=list)
+    operator: str = ""
 
 
 @dataclass(slots=True)
@@ -98,6 +128,8 @@ class Region:
     images: dict[str, Image] = field(default_factory=dict)
     templates: dict[str, LaunchTemplate] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
+    configurations: dict[str, LaunchConfiguration] = field(default_factory=dict)
+    spot_requests: dict[str, SpotRequest] = field(default_factory=dict)
 
     def held(self) -> tuple[Instance, ...]:
         """Its instances, copied at once, so that a launch in another thread does not disturb a listing."""

@@ -17,7 +17,7 @@ _PAGE = 1000
 
 def _find(call: Call, image_id: str) -> Image:
     image = call.region.images.get(image_id)
-    if image is None:
+    if image is None or image.hidden:
         raise AwsError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
     return image
 
@@ -75,11 +75,16 @@ def describe_image_attribute(call: Call) -> dict[str, Any]:
 
 @operation("ec2", "DescribeImages")
 def describe_images(call: Call) -> dict[str, Any]:
-    """By ids, owners and the filters name, image-id and state."""
+    """By ids, owners and the filters name, image-id and state. A deprecated one of another account is not shown by
+    default, but by its id.
+    """
     call.stop_if_dry_run()
-    images = [_find(call, image_id) for image_id in call.params.get("ImageIds", [])] or list(
-        call.region.images.values()
-    )
+    images = [_find(call, image_id) for image_id in call.params.get("ImageIds", [])] or [
+        image
+        for image in call.region.images.values()
+        if not image.hidden
+        and (not image.deprecated or call.params.get("IncludeDeprecated") or image.owner_id == call.region.account_id)
+    ]
     owners = {call.region.account_id if o == "self" else o for o in call.params.get("Owners", [])}
     if owners:
         images = [image for image in images if image.owner_id in owners]

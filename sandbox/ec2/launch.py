@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sandbox.world import Region
 
 
-def launch(call: Call, given: dict[str, Any], count: int, asg: str = "") -> list[Instance]:
+def launch(call: Call, given: dict[str, Any], count: int, asg: str = "", configuration: str = "") -> list[Instance]:
     """Launch `count` instances from request data (names of RunInstances), one reservation."""
     template_id, template_version, merged = _with_template(call, given)
     image_id = merged.get("ImageId")
@@ -44,6 +44,7 @@ def launch(call: Call, given: dict[str, Any], count: int, asg: str = "") -> list
         asg=asg,
         template_id=template_id,
         template_version=template_version,
+        configuration=configuration,
         user_data=merged.get("UserData", ""),
     )
     reservation = f"r-{ids.request_id().replace('-', '')[:17]}"

@@ -15,7 +15,7 @@ from sandbox.fleet.sources import find_image, find_launch_template, region_of
 from sandbox.fleet.usage import Span, read_usage
 from sandbox.instances import UNTIL_START, Blueprint, Instance, MetadataOptions, Run
 from sandbox.usage import DAY, Usage
-from sandbox.world import Group, LaunchTemplate
+from sandbox.world import Group, LaunchTemplate, SpotRequest
 
 if TYPE_CHECKING:
     from sandbox.world import Account, Region, World
@@ -71,6 +71,7 @@ def read_group(given: Reader, account: Account, world: World, number: int) -> No
     dates = _dates(given, state, fixed, world.anchor, churn)
     pending = given.choice("options_state", ("applied", "pending"), "applied") == "pending"
     names = _Names(given, count)
+    requested = given.choice("spot_request", ("", "one-time", "persistent"), "")
     size = given.integer("reservation_size", _RESERVATION if blueprint.asg or blueprint.operator else 1, 1) or 1
     given.finish()
     for index in range(count):
@@ -85,6 +86,17 @@ def read_group(given: Reader, account: Account, world: World, number: int) -> No
         if pending:
             instance.settles_at = UNTIL_START
         world.add(instance)
+        if requested:
+            _request(region, instance, requested)
+
+
+def _request(region: Region, instance: Instance, kind: str) -> None:
+    """The active Spot request that has launched an instance."""
+    data = {"ImageId": instance.blueprint.image_id, "InstanceType": instance.blueprint.instance_type}
+    request_id = f"sir-{ids.digest('spot', instance.instance_id)[:8]}"
+    region.spot_requests[request_id] = SpotRequest(
+        request_id, kind, "active", data, instance.instance_id, instance.first_launch
+    )
 
 
 class _Names:
@@ -133,8 +145,12 @@ def _blueprint(
         group.maximum = group.desired * 2
         group.created_at = anchor - 200 * DAY
     image = find_image(given, region)
-    if version and not given.has("ami"):
-        image = region.images[version.data["ImageId"]]
+    configuration = given.choice("launch_configuration", ["", *region.configurations], "")
+    if configuration and group and not group.configuration:
+        group.configuration = configuration
+    data = version.data if version else region.configurations[configuration].data if configuration else {}
+    if data and not given.has("ami"):
+        image = region.images.get(data["ImageId"], image)
     profile = given.text("profile", "")
     lifecycle = given.choice("lifecycle", LIFECYCLES, "on-demand")
     stock_type = str(version.data["InstanceType"]) if version else "t3.medium"
@@ -152,6 +168,7 @@ def _blueprint(
         asg=group.name if group else "",
         template_id=template.template_id if template else "",
         template_version=version.number if version else 0,
+        configuration=configuration,
         user_data=given.text("user_data", str(version.data.get("UserData", "")) if version else ""),
         usage=usage,
     )

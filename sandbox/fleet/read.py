@@ -11,7 +11,7 @@ from sandbox import ids
 from sandbox.checks import Mistake, Reader
 from sandbox.ec2.options import ON_OFF
 from sandbox.fleet.groups import read_group
-from sandbox.fleet.sources import read_images, read_templates
+from sandbox.fleet.sources import read_configurations, read_groups, read_images, read_spot_requests, read_templates
 from sandbox.partitions import PARTITIONS, Partition
 from sandbox.permissions import KINDS
 from sandbox.usage import DAY, HOUR
@@ -179,6 +179,9 @@ def _contents(given: Reader, world: World) -> None:
         account.roles[role.name] = role
     read_images(given, account, world.anchor)
     read_templates(given, account, world.anchor)
+    read_configurations(given, account, world.anchor)
+    read_groups(given, account, world.anchor)
+    read_spot_requests(given, account, world.anchor)
     for number, group in enumerate(given.objects("instances")):
         read_group(group, account, world, number)
     given.finish()
