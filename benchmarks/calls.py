@@ -28,6 +28,12 @@ class Fewest:
         accounts = self.fleet.accounts
         plain = {
             "AssumeRole": self.roles,
+            # Of a fleet with no launch template and one AMI.
+            "DescribeAutoScalingGroups": accounts * self.fleet.regions,
+            "DescribeImages": accounts * self.fleet.regions,
+            "DescribeLaunchConfigurations": accounts * self.fleet.regions,
+            "DescribeLaunchTemplates": accounts * self.fleet.regions,
+            "DescribeSpotInstanceRequests": accounts * self.fleet.regions,
             "DescribeOrganization": 1,
             "DescribeRegions": accounts,
             "GetCallerIdentity": self.roles + 1,

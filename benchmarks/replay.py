@@ -147,6 +147,20 @@ class Replay:
         told = "<accountLevel><httpTokens>optional</httpTokens><managedBy>account</managedBy></accountLevel>"
         return _ec2("GetInstanceMetadataDefaults", told), 1
 
+    # What launches instances: the fleet of the replay has no group and no template, and one AMI.
+
+    def launch_templates(self, _: Call) -> tuple[bytes, int]:
+        return _ec2("DescribeLaunchTemplates", "<launchTemplates/>"), 0
+
+    def spot_requests(self, _: Call) -> tuple[bytes, int]:
+        return _ec2("DescribeSpotInstanceRequests", "<spotInstanceRequestSet/>"), 0
+
+    def images(self, call: Call) -> tuple[bytes, int]:
+        """Those the filter `image-id` names, each with ImdsSupport."""
+        ids = [value for name, value in call.asked.items() if name.startswith("Filter.1.Value.")]
+        items = "".join(f"<item><imageId>{one}</imageId><imdsSupport>v2.0</imdsSupport></item>" for one in ids)
+        return _ec2("DescribeImages", f"<imagesSet>{items}</imagesSet>"), len(ids)
+
     # --- CloudWatch ---
 
     def get_metric_data(self, call: Call) -> tuple[bytes, int]:
@@ -212,6 +226,12 @@ class Replay:
 
     def scaling_activities(self, _: Call) -> tuple[bytes, int]:
         return _query("DescribeScalingActivities", "<Activities/>", "autoscaling", "2011-01-01"), 0
+
+    def auto_scaling_groups(self, _: Call) -> tuple[bytes, int]:
+        return _query("DescribeAutoScalingGroups", "<AutoScalingGroups/>", "autoscaling", "2011-01-01"), 0
+
+    def launch_configurations(self, _: Call) -> tuple[bytes, int]:
+        return _query("DescribeLaunchConfigurations", "<LaunchConfigurations/>", "autoscaling", "2011-01-01"), 0
 
     def caller_identity(self, call: Call) -> tuple[bytes, int]:
         arn = f"arn:aws:iam::{call.account_id}:user/replay"
@@ -299,6 +319,11 @@ ANSWERS: dict[str, Callable[[Replay, Call], tuple[bytes, int]]] = {
     "GetMetricData": Replay.get_metric_data,
     "ListMetrics": Replay.list_metrics,
     "DescribeScalingActivities": Replay.scaling_activities,
+    "DescribeAutoScalingGroups": Replay.auto_scaling_groups,
+    "DescribeImages": Replay.images,
+    "DescribeLaunchConfigurations": Replay.launch_configurations,
+    "DescribeLaunchTemplates": Replay.launch_templates,
+    "DescribeSpotInstanceRequests": Replay.spot_requests,
     "GetCallerIdentity": Replay.caller_identity,
     "AssumeRole": Replay.assume_role,
     "DescribeOrganization": Replay.describe_organization,

@@ -10,6 +10,7 @@ from migration.aws.sessions import Edge, Target
 from migration.domain.metrics import V1
 
 NOBODY = "i-00000000000000000"  # an instance id that is well formed and belongs to nobody
+NO_IMAGE = "ami-00000000000000000"  # and an AMI's
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ def probes(now: datetime) -> tuple[Probe, ...]:
     """What a reader needs besides DescribeRegions, which the entering itself asks for. One metric is charged."""
     metric = {"Namespace": NAMESPACE, "MetricName": V1, "Dimensions": [{"Name": "InstanceId", "Value": NOBODY}]}
     query = {"Id": "probe", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "Sum"}}
+    nobodys = [{"Name": "image-id", "Values": [NO_IMAGE]}]
     hour = {"StartTime": now - timedelta(hours=1), "EndTime": now}
     return (
         Probe("ec2:DescribeInstances", "describe_instances", {"MaxResults": 5}),  # the fewest it takes
@@ -34,6 +36,16 @@ def probes(now: datetime) -> tuple[Probe, ...]:
         Probe("cloudwatch:GetMetricData", "get_metric_data", {"MetricDataQueries": [query], **hour}),
         Probe("cloudwatch:ListMetrics", "list_metrics", {"Namespace": NAMESPACE, "MetricName": V1}),
         Probe("autoscaling:DescribeScalingActivities", "describe_scaling_activities", {"MaxRecords": 1}),
+        Probe("ec2:DescribeLaunchTemplates", "describe_launch_templates", {"MaxResults": 1}),
+        Probe(
+            "ec2:DescribeLaunchTemplateVersions",
+            "describe_launch_template_versions",
+            {"Versions": ["$Default"], "MaxResults": 1},
+        ),
+        Probe("ec2:DescribeImages", "describe_images", {"Filters": nobodys}),
+        Probe("ec2:DescribeSpotInstanceRequests", "describe_spot_instance_requests", {"MaxResults": 5}),
+        Probe("autoscaling:DescribeAutoScalingGroups", "describe_auto_scaling_groups", {"MaxRecords": 1}),
+        Probe("autoscaling:DescribeLaunchConfigurations", "describe_launch_configurations", {"MaxRecords": 1}),
     )
 
 

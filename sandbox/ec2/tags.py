@@ -13,7 +13,8 @@ NO_INSTANCE_OPERATIONS: Final = (
     "AssociateIamInstanceProfile", "DisassociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation",
     "DescribeIamInstanceProfileAssociations", "ModifyInstancePlacement", "CreateReplaceRootVolumeTask",
     "CreateImage", "CopyImage", "ResetImageAttribute", "CreateFleet", "RequestSpotInstances", "RequestSpotFleet",
-    "CancelSpotInstanceRequests", "GetLaunchTemplateData", "DescribeInstanceCreditSpecifications", "ModifyManagedResourceVisibility",
+    "CancelSpotInstanceRequests", "GetLaunchTemplateData", "DescribeInstanceCreditSpecifications",
+    "ModifyManagedResourceVisibility",
 )  # fmt: skip
 """Operations that moto would answer from instances and images of its own, which are not those the sandbox shows."""
 

@@ -30,8 +30,13 @@ def test_a_pass_makes_the_fewest_calls_there_are():
     assert {each["ratio"] for each in organization["discover"].values()} == {1.0}
     assert {name: each["made"] for name, each in organization["first_pass"]["calls"].items()} == {
         "AssumeRole": 2,
+        "DescribeAutoScalingGroups": 6,
+        "DescribeImages": 6,
         "DescribeInstances": 6,
+        "DescribeLaunchConfigurations": 6,
+        "DescribeLaunchTemplates": 6,
         "DescribeRegions": 3,
+        "DescribeSpotInstanceRequests": 6,
         "GetCallerIdentity": 3,
         "GetInstanceMetadataDefaults": 6,
         "GetMetricData": 6,

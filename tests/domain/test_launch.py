@@ -17,7 +17,7 @@ IMAGES = {
     "null": ImageFact("ami-1", readable=True),
     "unreadable": ImageFact("ami-1", readable=False),
 }
-STATED = {"–": None, "O": "optional", "R": "required"}
+STATED = {"-": None, "O": "optional", "R": "required"}
 ENFORCED = {"off": None, "on": "enabled"}
 ANSWERS = {"safe": LaunchAnswer.SAFE, "v1": LaunchAnswer.V1_ALLOWED, "fails": LaunchAnswer.FAILS, "?": "unknown"}
 LEVELS = {"launch": Level.LAUNCH, "account": Level.ACCOUNT, "AMI": Level.IMAGE, "base": Level.BASE}
@@ -25,27 +25,27 @@ LEVELS = {"launch": Level.LAUNCH, "account": Level.ACCOUNT, "AMI": Level.IMAGE, 
 # launch, account, AMI -> tokens and the level that decides (or that cannot be read), then the answer with enforcement
 # off, on, and as if it were on. "?" as account: the defaults are not read, and so nor is enforcement.
 TOKENS = """
- –  –  v2.0        R  AMI      safe   safe   safe
- –  –  null        O  base     v1     fails  fails
- –  –  unreadable  ?  AMI      ?      ?      ?
- –  O  v2.0        O  account  v1     fails  fails
- –  O  null        O  account  v1     fails  fails
- –  O  unreadable  O  account  v1     fails  fails
- –  R  v2.0        R  account  safe   safe   safe
- –  R  null        R  account  safe   safe   safe
- –  R  unreadable  R  account  safe   safe   safe
- O  –  v2.0        O  launch   v1     fails  fails
- O  –  null        O  launch   v1     fails  fails
- O  –  unreadable  O  launch   v1     fails  fails
+ -  -  v2.0        R  AMI      safe   safe   safe
+ -  -  null        O  base     v1     fails  fails
+ -  -  unreadable  ?  AMI      ?      ?      ?
+ -  O  v2.0        O  account  v1     fails  fails
+ -  O  null        O  account  v1     fails  fails
+ -  O  unreadable  O  account  v1     fails  fails
+ -  R  v2.0        R  account  safe   safe   safe
+ -  R  null        R  account  safe   safe   safe
+ -  R  unreadable  R  account  safe   safe   safe
+ O  -  v2.0        O  launch   v1     fails  fails
+ O  -  null        O  launch   v1     fails  fails
+ O  -  unreadable  O  launch   v1     fails  fails
  O  O  v2.0        O  launch   v1     fails  fails
  O  O  null        O  launch   v1     fails  fails
  O  O  unreadable  O  launch   v1     fails  fails
  O  R  v2.0        O  launch   v1     fails  fails
  O  R  null        O  launch   v1     fails  fails
  O  R  unreadable  O  launch   v1     fails  fails
- R  –  v2.0        R  launch   safe   safe   safe
- R  –  null        R  launch   safe   safe   safe
- R  –  unreadable  R  launch   safe   safe   safe
+ R  -  v2.0        R  launch   safe   safe   safe
+ R  -  null        R  launch   safe   safe   safe
+ R  -  unreadable  R  launch   safe   safe   safe
  R  O  v2.0        R  launch   safe   safe   safe
  R  O  null        R  launch   safe   safe   safe
  R  O  unreadable  R  launch   safe   safe   safe
@@ -55,9 +55,9 @@ TOKENS = """
 """
 # launch, AMI -> the same with the defaults not read: no enforcement column, for it is not read either.
 UNREAD = """
- –  v2.0        ?  account  ?      ?
- –  null        ?  account  ?      ?
- –  unreadable  ?  account  ?      ?
+ -  v2.0        ?  account  ?      ?
+ -  null        ?  account  ?      ?
+ -  unreadable  ?  account  ?      ?
  O  v2.0        O  launch   ?      fails
  O  null        O  launch   ?      fails
  O  unreadable  O  launch   ?      fails
@@ -67,18 +67,18 @@ UNREAD = """
 """
 # launch, account, AMI -> hop limit and level.
 HOPS = """
- –  –  v2.0        2  AMI
- –  –  null        1  base
- –  –  unreadable  ?  AMI
- –  1  v2.0        1  account
- –  1  null        1  account
- –  1  unreadable  1  account
- –  3  v2.0        3  account
- –  3  null        3  account
- –  3  unreadable  3  account
- 5  –  v2.0        5  launch
- 5  –  null        5  launch
- 5  –  unreadable  5  launch
+ -  -  v2.0        2  AMI
+ -  -  null        1  base
+ -  -  unreadable  ?  AMI
+ -  1  v2.0        1  account
+ -  1  null        1  account
+ -  1  unreadable  1  account
+ -  3  v2.0        3  account
+ -  3  null        3  account
+ -  3  unreadable  3  account
+ 5  -  v2.0        5  launch
+ 5  -  null        5  launch
+ 5  -  unreadable  5  launch
  5  1  v2.0        5  launch
  5  1  null        5  launch
  5  1  unreadable  5  launch
@@ -96,9 +96,10 @@ def decided(value: str, level: str) -> Decided:
     return Decided({"O": "optional", "R": "required", "?": None}.get(value, value), LEVELS[level])
 
 
-@pytest.mark.parametrize(("launch", "account", "image", "tokens", "level", "off", "on", "as_if"), lines(TOKENS))
+@pytest.mark.parametrize("line", lines(TOKENS), ids=" ".join)
 @pytest.mark.parametrize("enforced", ["off", "on"])
-def test_the_truth_table_of_tokens(launch, account, image, tokens, level, off, on, as_if, enforced):
+def test_the_truth_table_of_tokens(line, enforced):
+    launch, account, image, tokens, level, off, on, as_if = line
     defaults = DefaultsFact(http_tokens=STATED[account], http_tokens_enforced=ENFORCED[enforced])
 
     found = resolve(LaunchOptions(http_tokens=STATED[launch]), defaults, IMAGES[image])
@@ -108,8 +109,10 @@ def test_the_truth_table_of_tokens(launch, account, image, tokens, level, off, o
     assert found.answer_enforced == ANSWERS[as_if]
 
 
-@pytest.mark.parametrize(("launch", "image", "tokens", "level", "now", "as_if"), lines(UNREAD))
-def test_the_truth_table_of_tokens_where_the_defaults_are_not_read(launch, image, tokens, level, now, as_if):
+@pytest.mark.parametrize("line", lines(UNREAD), ids=" ".join)
+def test_the_truth_table_of_tokens_where_the_defaults_are_not_read(line):
+    launch, image, tokens, level, now, as_if = line
+
     found = resolve(LaunchOptions(http_tokens=STATED[launch]), None, IMAGES[image])
 
     assert (found.tokens, found.enforced) == (decided(tokens, level), None)
@@ -118,7 +121,7 @@ def test_the_truth_table_of_tokens_where_the_defaults_are_not_read(launch, image
 
 @pytest.mark.parametrize(("launch", "account", "image", "hop", "level"), lines(HOPS))
 def test_the_truth_table_of_the_hop_limit(launch, account, image, hop, level):
-    number = lambda word: None if word in {"–", "?"} else int(word)  # noqa: E731 -- said four times below
+    number = lambda word: None if word in {"-", "?"} else int(word)  # noqa: E731 -- said four times below
 
     found = resolve(
         LaunchOptions(http_put_response_hop_limit=number(launch)),
@@ -130,9 +133,9 @@ def test_the_truth_table_of_the_hop_limit(launch, account, image, hop, level):
 
 
 def test_the_tables_hold_every_combination():
-    assert [line[:3] for line in lines(TOKENS)] == list(product("–OR", "–OR", IMAGES))
-    assert [line[:2] for line in lines(UNREAD)] == list(product("–OR", IMAGES))
-    assert [line[:3] for line in lines(HOPS)] == list(product("–5", "–13", IMAGES))
+    assert [line[:3] for line in lines(TOKENS)] == list(product("-OR", "-OR", IMAGES))
+    assert [line[:2] for line in lines(UNREAD)] == list(product("-OR", IMAGES))
+    assert [line[:3] for line in lines(HOPS)] == list(product("-5", "-13", IMAGES))
 
 
 @pytest.mark.parametrize(
@@ -292,9 +295,10 @@ def test_under_enforcement_no_launch_allows_v1(launch, defaults, image):
     assert resolve(launch, defaults, image).answer_enforced != LaunchAnswer.V1_ALLOWED
 
 
-@given(LAUNCHES, LAUNCHES, DEFAULTS, DEFAULTS, ANY_IMAGE, st.sampled_from(sorted(OPTIONS)))
-def test_each_option_is_resolved_on_its_own(launch, other, defaults, other_defaults, image, option):
+@given(st.tuples(LAUNCHES, LAUNCHES), st.tuples(DEFAULTS, DEFAULTS), ANY_IMAGE, st.sampled_from(sorted(OPTIONS)))
+def test_each_option_is_resolved_on_its_own(launches, accounts, image, option):
     """Whatever is said of the other options, this one comes out the same."""
+    (launch, other), (defaults, other_defaults) = launches, accounts
     field = OPTIONS[option]
     mixed = replace(other, **{field: getattr(launch, field)})
     mixed_defaults = defaults

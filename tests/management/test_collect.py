@@ -14,8 +14,13 @@ from tests.processes import MANAGE, ROOT, House, Sandbox, house
 from tests.services import free_port
 
 CALLS_1000 = {
+    "DescribeAutoScalingGroups": 3,
+    "DescribeImages": 3,  # one AMI a Region; a filter takes 200
     "DescribeInstances": 3,  # 334, 333 and 333 instances: one page a Region
+    "DescribeLaunchConfigurations": 3,
+    "DescribeLaunchTemplates": 3,  # there is none, so no version is asked for
     "DescribeRegions": 1,
+    "DescribeSpotInstanceRequests": 3,
     "GetCallerIdentity": 1,
     "GetInstanceMetadataDefaults": 3,
 }

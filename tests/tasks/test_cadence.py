@@ -77,7 +77,15 @@ def test_between_two_readings_of_usage_the_inventory_alone_is_read(aws):
     passed = due_pass()
 
     assert passed.outcome is Outcome.COMPLETE
-    assert {call["operation"] for call in sandbox.calls()} == {"DescribeInstances", "GetInstanceMetadataDefaults"}
+    assert [call["operation"] for call in sandbox.calls()] == [
+        "DescribeInstances",
+        "GetInstanceMetadataDefaults",
+        "DescribeAutoScalingGroups",
+        "DescribeLaunchTemplates",
+        "DescribeLaunchConfigurations",
+        "DescribeSpotInstanceRequests",
+        "DescribeImages",
+    ]
     assert Instance.objects.get().status == Status.READY
 
 

@@ -51,11 +51,17 @@ data "aws_iam_policy_document" "reader" {
   statement {
     sid = "ReadMetadataOptionsAndUsage"
     actions = [
+      "autoscaling:DescribeAutoScalingGroups",
+      "autoscaling:DescribeLaunchConfigurations",
       "autoscaling:DescribeScalingActivities",
       "cloudwatch:GetMetricData",
       "cloudwatch:ListMetrics",
+      "ec2:DescribeImages",
       "ec2:DescribeInstances",
+      "ec2:DescribeLaunchTemplateVersions",
+      "ec2:DescribeLaunchTemplates",
       "ec2:DescribeRegions",
+      "ec2:DescribeSpotInstanceRequests",
       "ec2:GetInstanceMetadataDefaults",
     ]
     resources = ["*"]
