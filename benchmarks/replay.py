@@ -152,6 +152,9 @@ class Replay:
     def launch_templates(self, _: Call) -> tuple[bytes, int]:
         return _ec2("DescribeLaunchTemplates", "<launchTemplates/>"), 0
 
+    def launch_template_versions(self, _: Call) -> tuple[bytes, int]:
+        return _ec2("DescribeLaunchTemplateVersions", "<launchTemplateVersionSet/>"), 0
+
     def spot_requests(self, _: Call) -> tuple[bytes, int]:
         return _ec2("DescribeSpotInstanceRequests", "<spotInstanceRequestSet/>"), 0
 
@@ -322,6 +325,7 @@ ANSWERS: dict[str, Callable[[Replay, Call], tuple[bytes, int]]] = {
     "DescribeAutoScalingGroups": Replay.auto_scaling_groups,
     "DescribeImages": Replay.images,
     "DescribeLaunchConfigurations": Replay.launch_configurations,
+    "DescribeLaunchTemplateVersions": Replay.launch_template_versions,
     "DescribeLaunchTemplates": Replay.launch_templates,
     "DescribeSpotInstanceRequests": Replay.spot_requests,
     "GetCallerIdentity": Replay.caller_identity,

@@ -25,7 +25,7 @@ LONGEST = 7200  # seconds for one attempt
 DIFFERING = 5  # rows shown of each kind
 
 # Tables of the collector's own doings, and columns that tell when, by whom and how often something was written.
-NOT_COMPARED = {"migration_apiday", "migration_collectionrun", "migration_scheduledrun"}
+NOT_COMPARED = {"migration_apiday", "migration_collectionrun", "migration_launchreading", "migration_scheduledrun"}
 WHEN = re.compile(r"id|.*_at|usage_until|clock_skew|status_since|status_reason|fence|attempts|lease_owner|.*_message")
 KEPT = {"instance_id", "account_id", "launched_at", "first_launched_at"}  # AWS's own words, and no time of ours
 NAMES = {  # what a foreign key is replaced by, as ids depend on the order of writing

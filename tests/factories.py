@@ -8,8 +8,18 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from migration.domain.hours import pack
-from migration.enums import Outcome, RequestState, Role, RoleState, Status
-from migration.models import Account, EnforcementRequest, Grant, Instance, InstanceDay, Run, Scope, ScopeDay
+from migration.enums import LaunchAnswer, LaunchSourceKind, Outcome, RequestState, Role, RoleState, Status
+from migration.models import (
+    Account,
+    EnforcementRequest,
+    Grant,
+    Instance,
+    InstanceDay,
+    LaunchSource,
+    Run,
+    Scope,
+    ScopeDay,
+)
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 _numbers = count(1)
@@ -99,3 +109,18 @@ def run(account: Account, **fields: Any) -> Run:
     )
     fields.setdefault("created_at", NOW)
     return Run.objects.create(request=request, account=account, **fields)
+
+
+def launch_source(account: Account, region: str = "us-east-1", **fields: Any) -> LaunchSource:
+    number = next(_numbers)
+    fields.setdefault("kind", LaunchSourceKind.GROUP)
+    fields.setdefault("name", f"group-{number}")
+    fields.setdefault("source_id", fields["name"])
+    fields.setdefault("answer_now", LaunchAnswer.SAFE)
+    safe = fields["answer_now"] == LaunchAnswer.SAFE
+    fields.setdefault("answer_enforced", LaunchAnswer.SAFE if safe else LaunchAnswer.FAILS)
+    fields.setdefault("severity", 6 if safe else 1)
+    fields.setdefault("reason", "Version 1 ($Default) of web states HttpTokens=required.")
+    fields.setdefault("advice", "Nothing to change.")
+    fields.setdefault("seen_at", NOW)
+    return LaunchSource.objects.create(account=account, region=region, **fields)
