@@ -58,15 +58,6 @@ class Standing(TextChoices):
     DONE = "done", "Enforced"
 
 
-class LaunchAnswer(TextChoices):
-    """What a launch would get."""
-
-    SAFE = "safe", "Safe"
-    V1_ALLOWED = "v1_allowed", "Allows IMDSv1"
-    FAILS = "fails", "Launch fails"
-    UNKNOWN = "unknown", "Not known"
-
-
 class RegressionKind(TextChoices):
     """How something that was won is lost again."""
 

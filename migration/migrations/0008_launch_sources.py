@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('migration', '0005_indexes'),
+        ('migration', '0007_notifications'),
     ]
 
     operations = [
