@@ -134,6 +134,31 @@ def published(edge: Edge, target: Target, region: str, *, metric: str = V1) -> I
     ListMetrics forgets a metric after two weeks of silence (CloudWatch API). It tells that there are points, not how
     many, and it also names instances that are long gone: that is what it is asked for. Raises AwsError.
     """
+    for answer in _lists(edge, target, region, metric):
+        yield [instance_id for told in answer.get("Metrics", ()) for instance_id in _instance_of(told)]
+
+
+def published_by_account(
+    edge: Edge, target: Target, region: str, *, metric: str = V1, owner: str = ""
+) -> Iterator[dict[str, list[str]]]:
+    """As `published`, of the accounts linked to a monitoring account and of its own, by the account's id.
+
+    `owner`: of one account only. A metric is listed here from its first datapoint after the link on (CloudWatch user
+    guide, cross-account observability). Raises AwsError.
+    """
+    only = {"OwningAccount": owner} if owner else {}
+    for answer in _lists(edge, target, region, metric, IncludeLinkedAccounts=True, **only):
+        metrics = answer.get("Metrics", ())
+        page: dict[str, list[str]] = {}
+        # One owner for each metric, in the same order; none are told to an account that has no sink.
+        owners = answer.get("OwningAccounts") or [target.account_id] * len(metrics)
+        for account_id, told in zip(owners, metrics, strict=True):
+            page.setdefault(account_id, []).extend(_instance_of(told))
+        yield page
+
+
+def _lists(edge: Edge, target: Target, region: str, metric: str, **params: Any) -> Iterator[dict[str, Any]]:
+    """Every page of ListMetrics: only a missing token ends it."""
     more: dict[str, Any] = {}
     while True:
         answer = edge.ask(
@@ -144,16 +169,17 @@ def published(edge: Edge, target: Target, region: str, *, metric: str = V1) -> I
             Namespace=NAMESPACE,
             MetricName=metric,
             Dimensions=[{"Name": "InstanceId"}],
+            **params,
             **more,
         )
-        yield [
-            dimension["Value"]
-            for told in answer.get("Metrics", ())
-            if len(told.get("Dimensions", ())) == 1
-            for dimension in told["Dimensions"]
-            if dimension["Name"] == "InstanceId"
-        ]
+        yield answer
         token = answer.get("NextToken")
         if not token:
             return
         more = {"NextToken": token}
+
+
+def _instance_of(told: dict[str, Any]) -> list[str]:
+    """The instance a metric is of; none when it has other dimensions too."""
+    dimensions = told.get("Dimensions", ())
+    return [one["Value"] for one in dimensions if one["Name"] == "InstanceId" and len(dimensions) == 1]

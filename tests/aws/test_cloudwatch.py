@@ -161,6 +161,51 @@ def test_a_monitoring_account_is_told_whose_metric_it_is(ask):
     assert asked[0]["MetricDataQueries"][0]["AccountId"] == "444455556666"
 
 
+def named(instance_id: str, *more: str) -> dict:
+    return {"Dimensions": [{"Name": name, "Value": instance_id} for name in ("InstanceId", *more)]}
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """`published_by_account` against canned answers of ListMetrics; gives the pages and what was asked."""
+
+    def run(*answers: dict, **options):
+        canned = Canned(*answers)
+        edge = Edge(limits=Limits())
+        monkeypatch.setattr(edge, "ask", canned.ask)
+        return list(cloudwatch.published_by_account(edge, Target("111122223333"), "us-east-1", **options)), canned.asked
+
+    return run
+
+
+def test_who_published_is_told_by_the_account_that_owns_the_metric(listed):
+    """OwningAccounts aligns one to one with Metrics, those that are left aside included (domain.md 5.3)."""
+    pages, asked = listed(
+        {
+            "Metrics": [named("i-1"), named("i-2", "ImageId"), named("i-3"), named("i-4")],
+            "OwningAccounts": ["444455556666", "555566667777", "555566667777", "444455556666"],
+            "NextToken": "t",
+        },
+        {"Metrics": [named("i-5")], "OwningAccounts": ["444455556666"]},
+    )
+
+    assert pages == [{"444455556666": ["i-1", "i-4"], "555566667777": ["i-3"]}, {"444455556666": ["i-5"]}]
+    assert [call["IncludeLinkedAccounts"] for call in asked] == [True, True]
+    assert not any("OwningAccount" in call for call in asked)
+
+
+def test_who_published_can_be_asked_of_one_account(listed):
+    _, asked = listed({"Metrics": [], "OwningAccounts": []}, owner="444455556666")
+
+    assert asked[0]["OwningAccount"] == "444455556666"
+
+
+def test_where_no_owner_is_told_the_metrics_are_the_asking_accounts_own(listed):
+    pages, _ = listed({"Metrics": [named("i-1")]})
+
+    assert pages == [{"111122223333": ["i-1"]}]
+
+
 def test_a_zero_is_a_point_and_a_missing_hour_is_none(ask):
     series, _ = ask(ONE, {"MetricDataResults": [result("m0", range(2), value=0.0)]})
 
