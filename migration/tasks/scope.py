@@ -2,10 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from django.conf import settings
@@ -13,18 +12,19 @@ from django.db import transaction
 from django.utils import timezone
 
 from migration.actions import collection, inventory, judging, usage
-from migration.actions.collection import Ending, Kinds, ScopeClaim
-from migration.aws import autoscaling, cloudwatch, ec2, errors
-from migration.aws.sessions import Edge, Target
+from migration.actions.collection import Ending, Kinds
+from migration.aws import ec2
+from migration.aws.sessions import Edge
 from migration.enums import GapKind, Outcome, ScopeState
 from migration.models import Scope
 from migration.queries import asking
 from migration.tasks import edges, launches
+from migration.tasks.answers import Answers
+from migration.tasks.reading import Reading
 
 log = structlog.get_logger(__name__)
 
 LATE = timedelta(minutes=45)  # a datapoint may arrive this late; the youngest hours are left for the next pass
-ACTIVITY_PAGES = 50  # of 100 scaling activities; what is not found today is looked for tomorrow
 
 
 @dataclass
@@ -67,33 +67,48 @@ def collect(
     gives the scope back and is due again at once; what is written stays written. `until`: the hour to ask up to; by
     default the last one whose datapoints have arrived, or the one that an unfinished reading had begun with. `again`:
     what is known up to there is asked once more; not so where a reading that broke off goes on.
-
-    Whatever else is raised is told on the scope's row first, which is tried again later and later: a caller may go on
-    with the next scope.
     """
+    one = begin(edge, scope, kinds=kinds, run=run, until=until, again=again)
+    if one is None:
+        return None
+    one.ends_at = None if seconds is None else time.monotonic() + seconds
+    return carry_out(one)
+
+
+def begin(
+    edge: Edge, scope: Scope, *, kinds: Kinds, run: str, until: datetime | None = None, again: bool = True
+) -> "Pass | None":
+    """Take a scope for one pass. None while another worker has it. As `collect`."""
     now = timezone.now()
     dead = scope.state == ScopeState.LEASED and edges.dead(scope.lease_owner)
     claim = collection.claim_scope(scope=scope, owner=edges.me(), now=now, from_the_dead=dead)
     if claim is None:
         return None
-    ends_at = None if seconds is None else time.monotonic() + seconds
+    again = again and scope.going_until is None and scope.state == ScopeState.IDLE
+    answers = Answers(claim, until or going_until(scope, now))
     target = edges.reader_target(scope.account, run=run)
+    return Pass(edge=edge, scope=scope, claim=claim, target=target, now=now, answers=answers, again=again, kinds=kinds)
+
+
+def carry_out(one: "Pass") -> Passed | None:
+    """Do what a pass is to do and give its scope back. None when another worker has taken it meanwhile.
+
+    Whatever else is raised is told on the scope's row first, which is tried again later and later: a caller may go on
+    with the next scope.
+    """
     try:
-        one = Pass(edge, scope, claim, kinds, target, now, until or going_until(scope, now), ends_at=ends_at)
-        one.again = again and scope.going_until is None and scope.state == ScopeState.IDLE
         return one.run()
     except collection.LeaseLost:
-        log.warning("scope_lease_lost", scope=str(scope))
+        log.warning("scope_lease_lost", scope=str(one.scope))
         return None
     except Exception as error:
-        log.exception("scope_broke_off", scope=str(scope))
-        message = broke_off(error)
+        log.exception("scope_broke_off", scope=str(one.scope))
+        ending = Ending(Outcome.INCOMPLETE, gap=GapKind.ERROR, message=broke_off(error), kinds=one.kinds)
         with suppress(collection.LeaseLost):
-            ending = Ending(Outcome.INCOMPLETE, gap=GapKind.ERROR, message=message, kinds=kinds)
-            collection.finish_scope(claim=claim, ending=ending, now=timezone.now())
+            collection.finish_scope(claim=one.claim, ending=ending, now=timezone.now())
         raise
     except BaseException:
-        collection.give_back(claim=claim)
+        collection.give_back(claim=one.claim)
         raise
 
 
@@ -102,30 +117,12 @@ def broke_off(error: Exception) -> str:
     return f"This pass broke off, which is a fault of imdsdash: {type(error).__name__}: {error}"[:2000]
 
 
-@dataclass
-class Pass:
-    """The state of one pass."""
+@dataclass(kw_only=True)
+class Pass(Reading):
+    """One pass: the inventory, the reading of usage, a verdict on every instance, and how it ended."""
 
-    edge: Edge
-    scope: Scope
-    claim: ScopeClaim
     kinds: Kinds
-    target: Target
-    now: datetime
-    until: datetime
-    ends_at: float | None = None  # time.monotonic
-    again: bool = True
-    gap: GapKind = GapKind.NONE
-    message: str = ""
-    partial: int = 0
     instances: int = 0
-    queries: int = 0
-    gone: int = 0
-    unfinished: bool = False
-    locked_out: errors.AwsError | None = None  # the account itself refused to be entered
-    since: date | None = None  # the first day that was read
-    first_partial: str = ""
-    history_from: date | None = None
 
     def run(self) -> Passed:
         """Raises LeaseLost when another worker has taken the scope over meanwhile."""
@@ -146,7 +143,7 @@ class Pass:
             ending.outcome,
             ending.message,
             instances=self.instances,
-            metric_queries=self.queries,
+            metric_queries=self.answers.asked,
             gone_measured=self.gone,
             unfinished=self.unfinished,
             by_status=by_status,
@@ -157,13 +154,15 @@ class Pass:
         tally = self.edge.meter.take(self.claim.account_id, self.claim.region)
         ending = replace(ending, throttled=sum(tally.throttled.values()), clock_skew=tally.clock_skew)
         with transaction.atomic():
-            if self.since is not None and not self.unfinished:
+            since = self.answers.since
+            if since is not None and not self.unfinished:
                 whole = read and self.kinds.usage
-                usage.roll_up(claim=self.claim, since=self.since, until=self.until, complete=whole, now=self.now)
+                usage.roll_up(claim=self.claim, since=since, until=self.until, complete=whole, now=self.now)
             if listed and self.kinds.inventory:
                 usage.count_statuses(claim=self.claim, by_status=by_status, now=self.now)
+            metrics = self.answers.asked
             collection.meter(
-                claim=self.claim, calls=tally.calls, throttled=tally.throttled, metrics=self.queries, now=self.now
+                claim=self.claim, calls=tally.calls, throttled=tally.throttled, metrics=metrics, now=self.now
             )
             collection.finish_scope(claim=self.claim, ending=ending, now=timezone.now())
             if self.locked_out is not None:
@@ -177,8 +176,9 @@ class Pass:
         return tally.calls
 
     def _ending(self, *, listed: bool, read: bool) -> Ending:
-        if self.partial:
-            self._note(GapKind.PARTIAL, f"{self.partial} series incomplete, first: {self.first_partial}.")
+        if self.answers.incomplete:
+            told = f"{self.answers.incomplete} series incomplete, first: {self.answers.first}."
+            self._note(GapKind.PARTIAL, told)
         if self.unfinished:
             left = asking.owes_a_first_look(self.scope, until=self.until)
             self.message = f"{self.message} Being read: {left} instances have not had their first look yet.".strip()
@@ -203,25 +203,6 @@ class Pass:
             going_until=self.until if self.unfinished else None,
         )
 
-    def _try(self, step: Callable[[], None]) -> bool:
-        """Run one step; a failure at the edge becomes the pass's gap, in AWS's own words."""
-        try:
-            step()
-        except errors.AwsError as error:
-            self._failed(error)
-            return False
-        return True
-
-    def _failed(self, error: errors.AwsError) -> None:
-        if error.operation in {"AssumeRole", "GetCallerIdentity"}:
-            self.locked_out = error
-        self._note(GapKind(error.gap), str(error))
-
-    def _note(self, gap: GapKind, message: str) -> None:
-        self.gap = self.gap or gap
-        if message not in self.message:
-            self.message = f"{self.message} {message}".strip()
-
     def _inventory(self) -> None:
         """Every page, then launch defaults and sources. Only a whole inventory makes what is absent from it gone."""
         pages = ec2.instance_pages(self.edge, self.target, self.claim.region, keep_tags=settings.IMDSDASH_TAGS)
@@ -235,98 +216,6 @@ class Pass:
     def _defaults(self) -> None:
         fact = ec2.metadata_defaults(self.edge, self.target, self.claim.region)
         inventory.store_defaults(claim=self.claim, fact=fact, now=self.now)
-
-    def _usage(self) -> bool:
-        """The daily reading. True when every call was answered and every series came whole."""
-        first = self.scope.usage_at is None
-        found = self._try(self._published)
-        whole = self._ask(asking.usage(self.scope, until=self.until, again=self.again))
-        self.since = self._first_day()
-        if first:
-            self.history_from = self.since
-        elif whole and not self.unfinished:
-            self._older()
-        return found and whole and not self.unfinished
-
-    def _first_day(self) -> date:
-        """From where on days are summed up: all since the last whole reading, for passes that left gaps, or broke off
-        before they summed up, have written there too; and what this one has read before that.
-        """
-        if self.scope.usage_until is None:
-            return asking.beginning(self.until).date()
-        known = min(self.scope.usage_until, self.until).date() - timedelta(days=settings.IMDSDASH_OVERLAP_DAYS)
-        return min(self.since or known, known)
-
-    def _older(self) -> None:
-        """One slice of what lies before the days that were asked about so far. Not whole, it is asked again with the
-        next daily reading, which it does not hold up.
-        """
-        span = asking.history_slice(self.scope, until=self.until)
-        if span is None:
-            return
-        since = self.since
-        if self._ask(asking.history(self.scope, until=self.until)) and not self.unfinished:
-            self.history_from = span[0].date()
-            since = min(since or self.history_from, self.history_from)
-        self.since, self.unfinished = since, False
-
-    def _published(self) -> None:
-        """Who published within two weeks and is not listed any more: those count too (ListMetrics)."""
-        for page in cloudwatch.published(self.edge, self.target, self.claim.region):
-            self.gone += inventory.remember_published(claim=self.claim, ids=page, seen_at=self.now)
-        if inventory.unattributed(claim=self.claim):
-            self._attribute()
-
-    def _attribute(self) -> None:
-        """Which group launched them. Not knowing it is no gap: their calls are counted all the same."""
-        try:
-            for number, page in enumerate(autoscaling.activities(self.edge, self.target, self.claim.region), 1):
-                inventory.attribute(claim=self.claim, activities=page)
-                if number >= ACTIVITY_PAGES or not inventory.unattributed(claim=self.claim):
-                    return
-        except errors.AwsError as error:
-            log.info("gone_instances_not_attributed", scope=str(self.scope), error=str(error))
-
-    def _ask(self, batches: Iterable[asking.Batch]) -> bool:
-        """Ask and store, batch by batch. True when every call was answered and every series came whole."""
-        whole = True
-        try:
-            for batch in batches:
-                if self._over():
-                    self.unfinished = True
-                    return whole
-                whole &= self._ask_one(batch)
-        except errors.AwsError as error:
-            self._failed(error)
-            return False
-        return whole
-
-    def _over(self) -> bool:
-        return self.ends_at is not None and time.monotonic() > self.ends_at
-
-    def _ask_one(self, batch: asking.Batch) -> bool:
-        self.queries += len(batch.asks)
-        self.since = min(self.since or batch.start.date(), batch.start.date())
-        series = cloudwatch.hourly(
-            self.edge, self.target, self.claim.region, asks=batch.asks, start=batch.start, end=batch.end
-        )
-        usage.store(
-            claim=self.claim,
-            pks=batch.pks,
-            series=series,
-            keep_hours_from=keep_hours_from(self.until),
-            known_until=batch.end if batch.knows else None,
-        )
-        bad = [one for one in series if not one.complete]
-        if bad:
-            self.first_partial = self.first_partial or bad[0].message
-            self.partial += len(bad)
-        return not bad
-
-
-def keep_hours_from(until: datetime) -> date:
-    """Days before this keep their sum, not their hours."""
-    return until.date() - timedelta(days=settings.IMDSDASH_WINDOW_DAYS + 2)
 
 
 def going_until(scope: Scope, now: datetime) -> datetime:
