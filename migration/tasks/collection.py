@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 import structlog
 from celery import shared_task
 from django.conf import settings
-from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -18,11 +17,12 @@ from migration.actions.collection import Kinds
 from migration.aws import ec2, errors
 from migration.aws.sessions import Edge
 from migration.enums import AccountSource, GapKind, RoleState
-from migration.models import Account, CollectionRun, ScheduledRun, Scope
+from migration.models import Account, Scope
 from migration.tasks import edges
 from migration.tasks import scope as scopes
 from migration.tasks.publish import nudge
 from migration.tasks.scope import Passed
+from migration.tasks.timetable import first_to, sweep
 
 log = structlog.get_logger(__name__)
 
@@ -65,16 +65,6 @@ def _accounts_to_open(now: datetime) -> list[int]:
     failed = ~Q(role_state=RoleState.OK) & (Q(retry_at__isnull=True) | Q(retry_at__lte=now))
     due = Account.objects.filter(fine | failed, enabled=True)
     return list(due.order_by(F("role_checked_at").asc(nulls_first=True)).values_list("pk", flat=True)[:OPENED])
-
-
-def first_to(*, job: str, window: datetime, now: datetime) -> bool:
-    """True for the one that writes this tick first; a second beat gets False."""
-    try:
-        with transaction.atomic():
-            ScheduledRun.objects.create(job=job, window_start=window, started_at=now)
-    except IntegrityError:
-        return False
-    return True
 
 
 @shared_task(name="migration.tasks.collection.collect_ambient")
@@ -155,30 +145,6 @@ def collect_scope(
 ) -> Passed | None:
     """Inventory and usage of one scope now, due or not. None while another worker has it. As `scope.collect`."""
     return scopes.collect(edge, scope, kinds=Kinds(inventory=True, usage=True), run=run, until=until, again=again)
-
-
-def sweep(now: datetime) -> str:
-    """The name of the timetable's sweep of this UTC day, as session names carry it. Passes that begin at one moment
-    agree on one.
-    """
-    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    known = _sweep_of(day)
-    if known is None:
-        with transaction.atomic():
-            tick = {"job": "sweep", "window_start": day}
-            ScheduledRun.objects.select_for_update().get_or_create(
-                **tick, defaults={"started_at": now}
-            )  # one at a time
-            known = _sweep_of(day) or collection.begin_run(trigger="timetable", owner="", asked={}, now=day)
-    return run_name(known)
-
-
-def _sweep_of(day: datetime) -> CollectionRun | None:
-    return CollectionRun.objects.filter(trigger="timetable", started_at=day).order_by("pk").first()
-
-
-def run_name(run: CollectionRun) -> str:
-    return f"imdsdash-collect-{run.pk}"
 
 
 def ambient_account(edge: Edge) -> Account:

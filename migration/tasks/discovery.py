@@ -17,7 +17,7 @@ from migration.aws.sessions import Edge
 from migration.enums import AccountSource
 from migration.models import Account, ScheduledRun
 from migration.tasks import edges
-from migration.tasks.collection import first_to
+from migration.tasks.timetable import first_to
 
 log = structlog.get_logger(__name__)
 JOB = "discover-organization"

@@ -9,8 +9,8 @@ from celery import shared_task
 from django.utils import timezone
 
 from migration.actions import retention
-from migration.tasks.collection import first_to
 from migration.tasks.enforcement import stopping
+from migration.tasks.timetable import first_to
 
 log = structlog.get_logger(__name__)
 

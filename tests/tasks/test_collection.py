@@ -12,7 +12,7 @@ from migration.aws.errors import AwsError
 from migration.enums import Outcome, RoleState, Status
 from migration.models import Account, Instance, InstanceDay, RegionDefaults, Scope, ScopeDay
 from migration.queries import evidence
-from migration.tasks import collection, edges
+from migration.tasks import collection, edges, timetable
 from migration.tasks.scope import asked_until
 from tests import fleets
 from tests.tasks.story import collect_all, enter, member, status_of
@@ -387,7 +387,7 @@ def test_two_beats_make_one_tick():
     now = timezone.now()
     window = now.replace(second=0, microsecond=0)
 
-    assert [collection.first_to(job="tick", window=window, now=now) for _ in range(3)] == [True, False, False]
+    assert [timetable.first_to(job="tick", window=window, now=now) for _ in range(3)] == [True, False, False]
 
 
 @pytest.mark.parametrize(

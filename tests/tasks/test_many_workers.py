@@ -9,7 +9,7 @@ from django.db import connections
 from django.utils import timezone
 
 from migration.models import Account, ApiDay, CollectionRun, ScheduledRun, Scope
-from migration.tasks import collection, edges
+from migration.tasks import collection, edges, timetable
 from tests import fleets
 from tests.tasks.story import collect_all, stored
 from tests.tasks.workers import hired
@@ -37,7 +37,7 @@ def test_passes_that_begin_at_one_moment_belong_to_one_sweep():
         try:
             connections["default"].ensure_connection()  # to have nothing to wait for after the start
             start.wait()
-            return collection.sweep(timezone.now() + timedelta(days=day))
+            return timetable.sweep(timezone.now() + timedelta(days=day))
         finally:
             connections.close_all()
 

@@ -26,6 +26,7 @@ from migration.models import Account, CollectionRun, Scope
 from migration.queries import sweeps as runs
 from migration.tasks import collection, edges
 from migration.tasks.scope import Passed, asked_until, broke_off
+from migration.tasks.timetable import run_name
 
 PARTIAL = 3
 RESUMED_FOR = timedelta(hours=12)  # a pass broken off longer ago is not gone on with: too much has changed since
@@ -159,7 +160,7 @@ def _pool() -> Iterator[ThreadPoolExecutor]:
 
 def _open(edge: Edge, account: Account, region: str, run: CollectionRun) -> list[Scope]:
     try:
-        name = collection.run_name(run)
+        name = run_name(run)
         return collection.open_account(edge, account, now=timezone.now(), only=region, run=name)
     finally:
         connections.close_all()
@@ -175,7 +176,7 @@ def _collect(edge: Edge, scope: Scope, run: CollectionRun, *, again: bool) -> Pa
                 scope.account.account_id, scope.region, Outcome.COMPLETE, instances=listed, by_status=by_status
             )
         until = asked_until(run.started_at)
-        found = collection.collect_scope(edge, scope, run=collection.run_name(run), until=until, again=again)
+        found = collection.collect_scope(edge, scope, run=run_name(run), until=until, again=again)
         if found is None:
             busy = f"Another process ({scope.lease_owner or 'a worker'}) is collecting it just now."
             return Passed(scope.account.account_id, scope.region, Outcome.INCOMPLETE, busy)
