@@ -346,6 +346,13 @@ IMDSDASH_WATCH_DAYS = whole("IMDSDASH_WATCH_DAYS", 3, least=0, most=30)
 IMDSDASH_SLICE_SECONDS = whole("IMDSDASH_SLICE_SECONDS", 600, least=10, most=780)  # below CELERY_TASK_SOFT_TIME_LIMIT
 # The share of AWS's own limit per account, Region and API that we take; the rest is the account owners'.
 IMDSDASH_API_SHARE = number("IMDSDASH_API_SHARE", 0.5, least=0.05, most=0.9)
+# Cross-account observability: one account whose CloudWatch shows the others' metrics. No role: it is our own.
+IMDSDASH_MONITORING_ACCOUNT = matching("IMDSDASH_MONITORING_ACCOUNT", "", r"\d{12}", "an account id of 12 digits")
+IMDSDASH_MONITORING_ROLE_ARN = matching(
+    "IMDSDASH_MONITORING_ROLE_ARN", "", r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+", "arn:aws:iam::…:role/…"
+)
+if IMDSDASH_MONITORING_ROLE_ARN and IMDSDASH_MONITORING_ROLE_ARN.split(":")[4] != IMDSDASH_MONITORING_ACCOUNT:
+    refuse("IMDSDASH_MONITORING_ROLE_ARN", "is a role of another account than IMDSDASH_MONITORING_ACCOUNT.")
 IMDSDASH_PRICE_PER_1000_METRICS = number("IMDSDASH_PRICE_PER_1000_METRICS", 0.01, least=0, most=10)  # US dollars
 IMDSDASH_PRICE_SOURCE = env.str(
     "IMDSDASH_PRICE_SOURCE", default="us-east-1 list price as quoted by third parties; your bill has your own"

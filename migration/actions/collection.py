@@ -1,6 +1,6 @@
 """Accounts and scopes: who is looked after, what is due, and whose hands a scope is in."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from migration.models import Account, ApiDay, CollectionRun, Instance, Scope
 SCOPE_LEASE = timedelta(minutes=5)
 OPENS_AT = 3  # failures in a row from which an account's breaker is open
 SHORT, LONG, LONGEST = timedelta(minutes=10), timedelta(hours=1), timedelta(hours=24)  # until an account is tried again
+CHUNK = 500
 FIRST_RETRY = timedelta(minutes=5)  # of a scope with a gap; doubled each time, up to its cadence
 
 
@@ -136,6 +137,28 @@ def record_denied_account(*, account: Account, gap: GapKind, message: str) -> No
     account.scopes.filter(enabled=True).update(outcome=_outcome_of(gap), gap=gap, gap_message=message)
 
 
+def record_links(*, monitoring: str, region: str, sources: Collection[str], now: datetime) -> int:
+    """Which scopes of a Region the monitoring account's CloudWatch answers for, by the links there are now.
+
+    `sources`: ids of the linked accounts. A link that was known before keeps its time. Returns how many are linked.
+    """
+    scopes = Scope.objects.filter(region=region)
+    known = list(scopes.values_list("pk", "account__account_id", "linked_to"))
+    here = {pk for pk, account_id, _ in known if account_id in sources}
+    made = [pk for pk, _, linked_to in known if pk in here and linked_to != monitoring]
+    lost = [pk for pk, _, linked_to in known if pk not in here and linked_to]
+    for start in range(0, len(made), CHUNK):
+        scopes.filter(pk__in=made[start : start + CHUNK]).update(linked_to=monitoring, linked_since=now)
+    for start in range(0, len(lost), CHUNK):
+        scopes.filter(pk__in=lost[start : start + CHUNK]).update(linked_to="", linked_since=None)
+    return len(here)
+
+
+def record_unlinked(*, claim: ScopeClaim) -> None:
+    """The monitoring account did not answer for the scope: until the links are read again it is not asked about it."""
+    Scope.objects.filter(pk=claim.scope_id).update(linked_to="", linked_since=None)
+
+
 class LeaseLost(Exception):
     """Another worker has taken the scope: what this one knows is old, and nothing more of it is written."""
 
@@ -163,6 +186,11 @@ def claim_scope(*, scope: Scope, owner: str, now: datetime, from_the_dead: bool 
 def free_scope() -> Q:
     """Scopes that nobody holds, or whose holder has given no sign of life for a lease."""
     return Q(state=ScopeState.IDLE) | Q(state=ScopeState.LEASED, lease_expires_at__lte=Now())
+
+
+def takeable() -> Q:
+    """Scopes that a worker may take: free, looked after, and of an account that can be entered."""
+    return free_scope() & Q(enabled=True, account__enabled=True, account__role_state=RoleState.OK)
 
 
 def hold(*, claim: ScopeClaim) -> None:
@@ -259,7 +287,8 @@ def _outcome_of(gap: GapKind) -> Outcome:
 def meter(*, claim: ScopeClaim, calls: dict[str, int], throttled: dict[str, int], metrics: int, now: datetime) -> None:
     """Add what a pass asked to the scope's meter of the day. `metrics`: metrics requested by GetMetricData."""
     day = now.astimezone(UTC).date()
-    names = set(calls) | set(throttled)
+    # Metrics that were requested in a call for several scopes count here, also where that call counts elsewhere.
+    names = set(calls) | set(throttled) | ({"GetMetricData"} if metrics else set())
     ApiDay.objects.bulk_create(
         [ApiDay(scope_id=claim.scope_id, day=day, operation=name) for name in sorted(names)], ignore_conflicts=True
     )

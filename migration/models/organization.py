@@ -65,6 +65,9 @@ class Scope(Leased):
     usage_at = models.DateTimeField(null=True, blank=True)  # last time every question about usage was answered whole
     complete_at = models.DateTimeField(null=True, blank=True)  # last pass with no gap at all
     history_from = models.DateField(null=True, blank=True)  # the first UTC day that CloudWatch was asked about
+    # The monitoring account whose CloudWatch shows this one's metrics too, and since when that is known.
+    linked_to = models.CharField(max_length=12, blank=True, default="")
+    linked_since = models.DateTimeField(null=True, blank=True)
     throttled = models.PositiveIntegerField(default=0)  # answers of the last pass that were "too fast"
     clock_skew = models.FloatField(default=0.0)  # seconds AWS's clock was ahead of ours in the last pass
 
@@ -76,6 +79,10 @@ class Scope(Leased):
                 condition=Q(state=ScopeState.IDLE, lease_expires_at__isnull=True)
                 | Q(state=ScopeState.LEASED, lease_expires_at__isnull=False),
                 name="scope_lease_fields_go_together",
+            ),
+            models.CheckConstraint(
+                condition=Q(linked_to="", linked_since__isnull=True) | Q(~Q(linked_to=""), linked_since__isnull=False),
+                name="scope_link_fields_go_together",
             ),
         ]
         indexes = [models.Index(fields=("state", "next_due_at"), name="scope_due")]

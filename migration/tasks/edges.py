@@ -56,18 +56,25 @@ def reader_target(account: Account, *, run: str = "") -> Target:
 
     `run`: the sweep; the account's own CloudTrail shows it as the session's name and as its SourceIdentity.
     """
-    return _target(account, account.reader_role_arn, run or "imdsdash-collect")
+    return _target(account.account_id, account.reader_role_arn, account.external_id, run or "imdsdash-collect")
+
+
+def monitoring_target(*, run: str = "") -> Target:
+    """The monitoring account's role, or the ambient credentials when none is set. `run`: as in `reader_target`."""
+    account_id, role_arn = settings.IMDSDASH_MONITORING_ACCOUNT, settings.IMDSDASH_MONITORING_ROLE_ARN
+    return _target(account_id, role_arn, settings.IMDSDASH_EXTERNAL_ID, run or "imdsdash-collect")
 
 
 def enforcer_target(account: Account, *, run_id: int, approved_by: str) -> Target:
     """The account's enforcer role; the session's name shows run and approver in the account's own CloudTrail."""
-    return _target(account, account.enforcer_role_arn, f"imdsdash-run-{run_id}-{approved_by}")
+    name = f"imdsdash-run-{run_id}-{approved_by}"
+    return _target(account.account_id, account.enforcer_role_arn, account.external_id, name)
 
 
-def _target(account: Account, role_arn: str, session_name: str) -> Target:
+def _target(account_id: str, role_arn: str, external_id: str, session_name: str) -> Target:
     if not role_arn:
-        return Target(account_id=account.account_id)
-    return Target(account.account_id, role_arn, account.external_id, session_name, source_identity=session_name)
+        return Target(account_id=account_id)
+    return Target(account_id, role_arn, external_id, session_name, source_identity=session_name)
 
 
 def me() -> str:
