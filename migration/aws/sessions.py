@@ -109,6 +109,14 @@ class Meter:
         with self._lock:
             self._places.setdefault((account_id, region), Tally()).clock_skew = seconds
 
+    def give(self, account_id: str, region: str, tally: Tally) -> None:
+        """Count for this place what another was asked on its behalf."""
+        with self._lock:
+            place = self._places.setdefault((account_id, region), Tally())
+            place.calls.update(tally.calls)
+            place.throttled.update(tally.throttled)
+            place.clock_skew = tally.clock_skew if place.clock_skew is None else place.clock_skew
+
     def take(self, account_id: str, region: str) -> Tally:
         """What was counted for the place since this was last asked; counting begins anew."""
         with self._lock:

@@ -10,12 +10,14 @@ GetMetricData is billed by the metric asked for (domain.md 6), so what need not 
 Rows are read in chunks by primary key, so a scope of any size takes the same memory.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import chain
 
 from django.conf import settings
-from django.db.models import F, Min, Q, QuerySet
+from django.db.models import F, Min, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
 
 from migration.domain.facts import Ask
 from migration.domain.metrics import POINTS_PER_CALL, REJECTED, V1, queries_per_call
@@ -28,6 +30,8 @@ PUBLISHED = timedelta(days=15)  # ListMetrics names what published within two we
 SLICE = timedelta(days=63)  # of older history, in one pass; less of a scope so large that it would not fit a turn
 SLICE_CALLS = 200  # GetMetricData of a slice at most, for one that is not whole is asked again from its beginning
 
+Metrics = Callable[[str | None], tuple[str, ...]]  # http_tokens -> the metrics to ask for
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -38,6 +42,21 @@ class Batch:
     asks: list[Ask]
     pks: Mapping[str, int]
     knows: bool  # answered whole, its instances are known up to `end`
+
+
+@dataclass(frozen=True, slots=True)
+class SharedBatch:
+    """One GetMetricData about several accounts, through a monitoring account."""
+
+    start: datetime
+    end: datetime
+    asks: list[Ask]
+    pks: Mapping[str, Mapping[str, int]]  # account id -> instance id -> primary key
+
+    def part(self, account_id: str) -> Batch:
+        """What of it is one account's."""
+        mine = [ask for ask in self.asks if ask.account_id == account_id]
+        return Batch(self.start, self.end, mine, self.pks[account_id], knows=True)
 
 
 def usage(scope: Scope, *, until: datetime, again: bool = True) -> Iterator[Batch]:
@@ -58,6 +77,26 @@ def known(scope: Scope, *, until: datetime, again: bool) -> Iterator[Batch]:
     if oldest is not None:
         start = _midnight(oldest - timedelta(days=settings.IMDSDASH_OVERLAP_DAYS))
         yield from _batches(rows, _daily_metrics, start=start, end=until)
+
+
+def known_together(scopes: Sequence[tuple[Scope, bool]], *, until: datetime) -> Iterator[SharedBatch]:
+    """`known` of several scopes of a Region, and those launched since they were read whole: nothing of them is older.
+
+    `scopes`: each with its `again`; they have been read whole before.
+    """
+    rows = {scope.account.account_id: _since_last_time(scope, until, again=again) for scope, again in scopes}
+    last = [Coalesce("usage_until", Value(scope.usage_until)) for scope, _ in scopes]
+    found = [one.aggregate(oldest=Min(at))["oldest"] for one, at in zip(rows.values(), last, strict=True)]
+    oldest = min((at for at in found if at is not None), default=None)
+    if oldest is not None:
+        start = _midnight(oldest - timedelta(days=settings.IMDSDASH_OVERLAP_DAYS))
+        yield from _shared(rows, _daily_metrics, start=start, end=until)
+
+
+def gone_together(scopes: Sequence[Scope], *, until: datetime) -> Iterator[SharedBatch]:
+    """Of several scopes of a Region, those that are gone and published until lately: their last hours, once."""
+    rows = {scope.account.account_id: _gone(scope, until) for scope in scopes}
+    yield from _shared(rows, _v1, start=_midnight(until - PUBLISHED), end=until)
 
 
 def watch(scope: Scope, *, until: datetime) -> Iterator[Batch]:
@@ -135,6 +174,12 @@ def _first(scope: Scope, until: datetime) -> QuerySet[Instance]:
     return _here(scope).filter(behind, _running())
 
 
+def _since_last_time(scope: Scope, until: datetime, *, again: bool) -> QuerySet[Instance]:
+    """Those of which everything that is not known yet came after the scope was last read whole."""
+    new = _first(scope, until).filter(usage_until__isnull=True, first_launched_at__gte=scope.usage_until)
+    return _measured(scope, until, again=again) | new
+
+
 def _gone(scope: Scope, until: datetime) -> QuerySet[Instance]:
     """Those that published and were not asked about since; one that never could call v1 is not among them."""
     published = Q(published_at__isnull=False) | Q(usage_until__isnull=False, http_tokens="optional")
@@ -167,36 +212,54 @@ _daily_metrics = _first_metrics  # around a change the hours before it are one m
 
 def _batches(
     rows: QuerySet[Instance],
-    metrics: Callable[[str | None], tuple[str, ...]],
+    metrics: Metrics,
     *,
     start: datetime,
     end: datetime,
     knows: bool = True,
 ) -> Iterator[Batch]:
-    """All metrics of an instance are in one batch, so that its answer is whole or is not."""
     if start >= end:
         return
-    most = queries_per_call(start, end)
+    for asks, pks in _packed(_by_key("", rows), metrics, most=queries_per_call(start, end)):
+        yield Batch(start, end, asks, pks[""], knows)
+
+
+def _shared(
+    rows: Mapping[str, QuerySet[Instance]], metrics: Metrics, *, start: datetime, end: datetime
+) -> Iterator[SharedBatch]:
+    """One account after the other, so that few batches hold a part of the same one."""
+    if start >= end:
+        return
+    everybody = chain.from_iterable(_by_key(account_id, found) for account_id, found in rows.items())
+    for asks, pks in _packed(everybody, metrics, most=queries_per_call(start, end)):
+        yield SharedBatch(start, end, asks, pks)
+
+
+def _packed(
+    rows: Iterable[tuple[str, int, str, str | None]], metrics: Metrics, *, most: int
+) -> Iterator[tuple[list[Ask], dict[str, dict[str, int]]]]:
+    """All metrics of an instance are in one batch, so that its answer is whole or is not."""
     asks: list[Ask] = []
-    pks: dict[str, int] = {}
-    for pk, instance_id, tokens in _by_key(rows):
-        mine = [Ask(instance_id, metric) for metric in metrics(tokens)]
+    pks: dict[str, dict[str, int]] = {}
+    for account_id, pk, instance_id, tokens in rows:
+        mine = [Ask(instance_id, metric, account_id) for metric in metrics(tokens)]
         if asks and len(asks) + len(mine) > most:
-            yield Batch(start, end, asks, pks, knows)
+            yield asks, pks
             asks, pks = [], {}
         asks += mine
-        pks[instance_id] = pk
+        pks.setdefault(account_id, {})[instance_id] = pk
     if asks:
-        yield Batch(start, end, asks, pks, knows)
+        yield asks, pks
 
 
-def _by_key(rows: QuerySet[Instance]) -> Iterator[tuple[int, str, str | None]]:
+def _by_key(account_id: str, rows: QuerySet[Instance]) -> Iterator[tuple[str, int, str, str | None]]:
+    """`account_id`: whose they are, when a monitoring account is asked; else empty."""
     last = 0
     while True:
         chunk = list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", "instance_id", "http_tokens")[:CHUNK])
         if not chunk:
             return
-        yield from chunk
+        yield from ((account_id, *row) for row in chunk)
         last = chunk[-1][0]
 
 
