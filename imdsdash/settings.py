@@ -286,6 +286,7 @@ CELERY_TASK_ROUTES = {
     "migration.tasks.collection.dispatch_due": {"queue": "enforce"},
     "migration.tasks.collection.*": {"queue": "collect"},
     "migration.tasks.discovery.*": {"queue": "collect"},
+    "migration.tasks.linked.*": {"queue": "collect"},
     "migration.tasks.probe.*": {"queue": "collect"},
     "migration.tasks.retention.*": {"queue": "collect"},
     "migration.tasks.enforcement.*": {"queue": "enforce"},

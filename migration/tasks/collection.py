@@ -18,7 +18,8 @@ from migration.aws import ec2, errors
 from migration.aws.sessions import Edge
 from migration.enums import AccountSource, GapKind, RoleState
 from migration.models import Account, Scope
-from migration.tasks import edges
+from migration.queries import links
+from migration.tasks import edges, linked
 from migration.tasks import scope as scopes
 from migration.tasks.publish import nudge
 from migration.tasks.scope import Passed
@@ -46,14 +47,15 @@ def dispatch_due() -> None:
         nudge(open_one_account, pk, expires=EVERY)
     for _ in range(min(WAKE_UPS, _due(now).count())):
         nudge(collect_what_is_due, expires=EVERY)
+    linked.dispatch(now)
 
 
 def _due(now: datetime) -> QuerySet[Scope]:
-    """Scopes that are due and free, of accounts that can be entered; the longest overdue first."""
+    """Scopes that are due and may be taken, and are not left to the monitoring account; the longest overdue first."""
     return (
-        Scope.objects.filter(collection.free_scope())
+        Scope.objects.filter(collection.takeable())
         .filter(Q(next_due_at__isnull=True) | Q(next_due_at__lte=now))
-        .filter(enabled=True, account__enabled=True, account__role_state=RoleState.OK)
+        .exclude(links.only_left(now))
         .order_by(F("next_due_at").asc(nulls_first=True), "pk")
     )
 

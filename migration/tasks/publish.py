@@ -9,7 +9,7 @@ from kombu.exceptions import KombuError
 log = structlog.get_logger(__name__)
 
 
-def nudge(task: Any, *ids: int, expires: float | None = None) -> None:
+def nudge(task: Any, *ids: int | str, expires: float | None = None) -> None:
     """Send `task(*ids)` once the transaction is committed. A failure is logged; the sweeper finds the row anyway.
 
     `expires`: seconds after which the message is worth nothing, because another one has taken its place.

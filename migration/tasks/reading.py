@@ -36,6 +36,7 @@ class Reading:
     again: bool = True  # what is known up to there is asked once more
     gap: GapKind = GapKind.NONE
     message: str = ""
+    listed: bool = False  # who published lately is remembered
     gone: int = 0
     unfinished: bool = False
     locked_out: errors.AwsError | None = None  # the account itself refused to be entered
@@ -49,7 +50,9 @@ class Reading:
     def _usage(self) -> bool:
         """The daily reading. True when every call was answered and every series came whole."""
         first = self.scope.usage_at is None
-        found = self._try(self._published)
+        found = self.listed or self._try(self._published)
+        if found and inventory.unattributed(claim=self.claim):
+            self._attribute()
         whole = self._ask(asking.usage(self.scope, until=self.until, again=self.again))
         self.answers.since = self._first_day()
         if first:
@@ -83,9 +86,12 @@ class Reading:
     def _published(self) -> None:
         """Who published within two weeks and is not listed any more: those count too (ListMetrics)."""
         for page in cloudwatch.published(self.edge, self.target, self.claim.region):
-            self.gone += inventory.remember_published(claim=self.claim, ids=page, seen_at=self.now)
-        if inventory.unattributed(claim=self.claim):
-            self._attribute()
+            self.remember(page)
+        self.listed = True
+
+    def remember(self, page: Iterable[str]) -> None:
+        """Keep the ids of a page that are not in the inventory: instances that are gone."""
+        self.gone += inventory.remember_published(claim=self.claim, ids=page, seen_at=self.now)
 
     def _attribute(self) -> None:
         """Which group launched them. Not knowing it is no gap: their calls are counted all the same."""

@@ -17,7 +17,7 @@ from migration.aws import ec2
 from migration.aws.sessions import Edge
 from migration.enums import GapKind, Outcome, ScopeState
 from migration.models import Scope
-from migration.queries import asking
+from migration.queries import asking, links
 from migration.tasks import edges, launches
 from migration.tasks.answers import Answers
 from migration.tasks.reading import Reading
@@ -43,10 +43,10 @@ class Passed:
 
 
 def due(scope: Scope, *, now: datetime) -> Kinds:
-    """Which kinds of reading are due. One that was never done is."""
+    """Which kinds of reading are due, and not left to the monitoring account. One that was never done is."""
     return Kinds(
         inventory=scope.inventory_due_at is None or scope.inventory_due_at <= now,
-        usage=scope.usage_due_at is None or scope.usage_due_at <= now,
+        usage=(scope.usage_due_at is None or scope.usage_due_at <= now) and not links.is_left(scope, now=now),
         watch=scope.watch_due_at is not None and scope.watch_due_at <= now,
     )
 

@@ -1,10 +1,15 @@
+from datetime import UTC, datetime
+
 import pytest
+import time_machine
 
 from migration.aws import retry
 from migration.aws.pace import Pace
 from migration.aws.sessions import Limits
 from migration.tasks import edges
 from migration.tasks import enforcement as tasks
+from tests import fleets
+from tests.tasks import together
 
 
 @pytest.fixture
@@ -22,3 +27,23 @@ def hasty(monkeypatch):
     monkeypatch.setattr(retry, "pause", lambda *_, **__: None)
     monkeypatch.setattr(edges, "pace", lambda: Pace(sleep=lambda _: None))
     monkeypatch.setattr(edges, "limits", lambda: Limits(connect_timeout=2, read_timeout=0.5))
+
+
+@pytest.fixture
+def yesterday(aws, settings):
+    """An organization whose members were read yesterday, with a monitoring account: `sandbox = yesterday(fleet)`.
+
+    Our clock and the pretend AWS's begin at twenty past, so that all passes of a test ask up to the same hour.
+    """
+    settings.IMDSDASH_MONITORING_ACCOUNT = fleets.CENTRAL
+    settings.IMDSDASH_BACKFILL_DAYS = settings.IMDSDASH_HISTORY_DAYS = 20
+
+    def begin(fleet, *, faults=()):
+        sandbox = aws(fleet)
+        together.read_yesterday(fleet)
+        sandbox.clear_calls()
+        sandbox.set_faults(faults)
+        return sandbox
+
+    with time_machine.travel(datetime(2026, 11, 20, 12, 20, tzinfo=UTC)):
+        yield begin
