@@ -7,7 +7,7 @@ carried out, which asks its account's own role for whatever is still missing: no
 import math
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -164,7 +164,8 @@ class Shared:
         for one in sorted(self.passes.values(), key=lambda one: asking.owes_a_first_look(one.scope, until=one.until)):
             self._renew()
             if self.passes.pop(one.claim.account_id, None) is not None:
-                ended.append(scopes.carry_out(one))
+                with suppress(Exception):  # in the log and on the scope's row, and no reason to leave out the others
+                    ended.append(scopes.carry_out(one))
         return [one for one in ended if one is not None]
 
     def give_back(self) -> None:

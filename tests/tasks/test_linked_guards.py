@@ -5,9 +5,10 @@ from django.utils import timezone
 
 from migration.actions import collection as rows
 from migration.enums import Outcome, ScopeState
-from migration.models import Instance, ScheduledRun, Scope
+from migration.models import ApiDay, Instance, ScheduledRun, Scope
 from migration.queries import asking, links
 from migration.tasks import collection, edges, linked
+from migration.tasks import scope as scopes
 from tests import fleets
 from tests.tasks.story import over_after
 from tests.tasks.together import (
@@ -21,6 +22,7 @@ from tests.tasks.together import (
     read_apart,
     read_together,
 )
+from tests.tasks.workers import hired
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +48,26 @@ def test_two_workers_at_once_have_different_scopes_and_ask_nothing_twice(yesterd
     assert (others, set(second)) == ({member(0), member(1)}, {member(2), member(3)})
     assert asked(sandbox) == [10, 10]
     assert Instance.objects.filter(usage_until=known_until()).count() == 20
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("hasty")
+def test_four_workers_and_every_message_ten_times_read_each_scope_once(yesterday, monkeypatch):
+    sandbox = yesterday(organization(count=8))
+    monkeypatch.setattr(linked, "TOGETHER", 3)
+    before = set(Scope.objects.values_list("fence", flat=True))
+
+    with hired(monkeypatch, 4, copies=10) as workers:
+        workers.nudge(collection.dispatch_due)
+        workers.idle()
+
+    assert sum(asked(sandbox)) == sum(asked(sandbox, account_id=fleets.CENTRAL)) == 40
+    assert Instance.objects.filter(usage_until=known_until()).count() == 40
+    assert set(Scope.objects.values_list("state", "outcome")) == {(ScopeState.IDLE, Outcome.COMPLETE)}
+    assert (before, set(Scope.objects.values_list("fence", flat=True))) == ({1}, {2})
+    meter = ApiDay.objects.filter(operation="GetMetricData").values_list("metrics", "calls")
+    assert [metrics for metrics, _ in meter] == [5 + 5] * 8
+    assert sum(made for _, made in meter) == 8 + len(asked(sandbox))
 
 
 def test_of_two_workers_that_saw_the_same_scope_one_has_it(yesterday):
@@ -141,6 +163,22 @@ def test_what_breaks_off_for_another_reason_gives_all_its_scopes_back(yesterday,
 
     assert set(Scope.objects.values_list("state", "attempts")) == {(ScopeState.IDLE, 1)}
     assert collection._due(timezone.now()).count() == 3
+
+
+def test_a_scope_whose_pass_breaks_off_leaves_the_others_done(yesterday, monkeypatch):
+    yesterday(organization())
+    real = scopes.Pass.run
+
+    def breaks(one):
+        return real(one) if one.claim.account_id != member(1) else 1 / 0
+
+    monkeypatch.setattr(scopes.Pass, "run", breaks)
+
+    passed = read_together()
+
+    assert set(passed) == {member(0), member(2)}
+    assert (of(1).state, of(1).outcome) == (ScopeState.IDLE, Outcome.INCOMPLETE)
+    assert "ZeroDivisionError" in of(1).gap_message
 
 
 # --- links ---------------------------------------------------------------------------------------------

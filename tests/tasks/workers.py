@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from migration.tasks import collection
+from migration.tasks import collection, linked
 
 PATIENCE = 120.0  # seconds until a test that waits for something gives up
 
@@ -18,10 +18,10 @@ class Workers:
     def __init__(self, pool: ThreadPoolExecutor, *, copies: int = 1) -> None:
         self.pool = pool
         self.copies = copies  # of every message
-        self.copied: set[tuple[str, tuple[int, ...]]] = set()
+        self.copied: set[tuple[str, tuple[int | str, ...]]] = set()
         self.taken: list[Future[None]] = []
 
-    def nudge(self, task: Any, *ids: int, **_: Any) -> None:
+    def nudge(self, task: Any, *ids: int | str, **_: Any) -> None:
         """In place of `publish.nudge`. A message that copies of one message send is copied only once, or there would
         be no end.
         """
@@ -29,7 +29,7 @@ class Workers:
         self.copied.add((task.name, ids))
         self.taken += [self.pool.submit(self._work, task, ids) for _ in range(copies)]
 
-    def _work(self, task: Any, ids: tuple[int, ...]) -> None:
+    def _work(self, task: Any, ids: tuple[int | str, ...]) -> None:
         try:
             task(*ids)
         finally:
@@ -47,7 +47,8 @@ def hired(monkeypatch: pytest.MonkeyPatch, count: int, *, copies: int = 1) -> It
     """So many workers; every message comes in so many copies."""
     with ThreadPoolExecutor(count) as pool:
         workers = Workers(pool, copies=copies)
-        monkeypatch.setattr(collection, "nudge", workers.nudge)
+        for module in (collection, linked):
+            monkeypatch.setattr(module, "nudge", workers.nudge)
         yield workers
 
 
