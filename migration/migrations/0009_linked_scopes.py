@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('migration', '0005_indexes'),
+        ('migration', '0008_launch_sources'),
     ]
 
     operations = [
