@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from migration.domain import workload
 from migration.domain.obstacles import Around
 from migration.models import Instance, RegionDefaults, Workload
+from migration.queries import launches
 
 
 def key_of(row: Instance) -> workload.Key | None:
@@ -28,6 +29,7 @@ class Surroundings:
         self.enforced = RegionDefaults.objects.filter(
             scope__account_id=account_pk, scope__region=region, http_tokens_enforced="enabled"
         ).exists()
+        self.launching = launches.comes_back(account_pk, region)
 
     def of(self, rows: Sequence[Instance]) -> dict[int, Around]:
         """Of a chunk of instances, by primary key."""
@@ -35,8 +37,11 @@ class Surroundings:
 
     def _around(self, row: Instance) -> Around:
         key = key_of(row)
+        next_one = self.launching.of(row.asg_name, row.launch_template_id, row.launch_template_version)
         return Around(
             hop_limit_choice=None if key is None else self.hop_limits.get(key),
+            source="" if next_one is None else next_one.shown,
+            source_answer=None if next_one is None else next_one.answer_now,
             in_group=bool(row.asg_name),
             enforced_region=self.enforced,
         )
