@@ -34,6 +34,7 @@ from migration.queries import (
     plans,
     sweeps,
     usage,
+    waivers,
 )
 from migration.queries import runs as runs_
 
@@ -255,6 +256,6 @@ def of_a_pass(here: Account, *, now: datetime) -> dict[str, Read]:
         "evidence.day_sums of 4 days": lambda: evidence.day_sums(here.pk, scope.region, recent[0]),
         "evidence.day_sums of 63 days": lambda: evidence.day_sums(here.pk, scope.region, today - timedelta(days=63)),
         "evidence.owing_by_day": lambda: evidence.owing_by_day(here.pk, scope.region),
-        "evidence.waived_until": lambda: evidence.waived_until(here.pk, scope.region, today),
+        "waivers.waived": lambda: waivers.waived(here.pk, scope.region, today),
         "sweeps.counted": lambda: sweeps.counted(scope),
     }

@@ -291,6 +291,7 @@ CELERY_TASK_ROUTES = {
     "migration.tasks.retention.*": {"queue": "collect"},
     "migration.tasks.enforcement.*": {"queue": "enforce"},
     "migration.tasks.verification.*": {"queue": "enforce"},
+    "migration.tasks.waivers.*": {"queue": "enforce"},
     # Of their own: a receiver that hangs keeps nobody waiting but other messages.
     "migration.tasks.notification.*": {"queue": "notify"},
 }
@@ -314,6 +315,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "expire-requests": {
         "task": "migration.tasks.enforcement.expire_requests",
+        "schedule": crontab(minute="*/5"),
+        "options": {"expires": 240},
+    },
+    "tend-waivers": {
+        "task": "migration.tasks.waivers.tend",
         "schedule": crontab(minute="*/5"),
         "options": {"expires": 240},
     },
@@ -363,6 +369,7 @@ IMDSDASH_READER_ROLE = matching("IMDSDASH_READER_ROLE", "imdsdash-reader", r"[\w
 IMDSDASH_ENFORCER_ROLE = matching("IMDSDASH_ENFORCER_ROLE", "imdsdash-enforcer", r"[\w+=,.@/-]+", "imdsdash-enforcer")
 IMDSDASH_EXTERNAL_ID = matching("IMDSDASH_EXTERNAL_ID", "", r"[\w+=,.@:/-]{2,1224}", "a text of 2 to 1224 characters")
 IMDSDASH_PLAN_HOURS = whole("IMDSDASH_PLAN_HOURS", 72, least=1, most=720)
+IMDSDASH_WAIVER_DAYS = whole("IMDSDASH_WAIVER_DAYS", 90, least=1, most=365)
 IMDSDASH_MAX_FAILURES = whole("IMDSDASH_MAX_FAILURES", 2, least=0, most=1000)
 IMDSDASH_LEASE_SECONDS = whole("IMDSDASH_LEASE_SECONDS", 120, least=5, most=900)
 # AWS allows ModifyInstanceMetadataOptions 5 a second per account and Region, shared with its owners: half at most.

@@ -157,6 +157,27 @@ class Decision(TextChoices):
     REJECT = "reject", "Rejected"
 
 
+class WaiverKind(TextChoices):
+    """What a waiver names. The narrower first."""
+
+    INSTANCE = "instance", "Instance"
+    GROUP = "asg", "Auto Scaling group"
+    TAG = "tag", "Tag"
+    ACCOUNT = "account", "Whole account"
+
+
+class WaiverState(TextChoices):
+    REQUESTED = "requested", "Waiting for approval"
+    ACTIVE = "active", "Active"
+    REJECTED = "rejected", "Rejected"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    EXPIRED = "expired", "Expired"
+    ENDED = "ended", "Ended"
+
+
+OPEN_WAIVER = (WaiverState.REQUESTED, WaiverState.ACTIVE)
+
+
 class Channel(TextChoices):
     """By which way people are told."""
 

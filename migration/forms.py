@@ -9,7 +9,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from migration.domain.accounts import PARTITION, ROLE_ARN, partition_of
 from migration.domain.onboarding import Filled, Way
-from migration.enums import Status
+from migration.enums import Status, WaiverKind
+from migration.queries import waivers
 from migration.queries.account import InstanceFilters
 from migration.queries.accounts import ORDERS, AccountFilters
 from migration.queries.audit import AuditFilters
@@ -92,6 +93,75 @@ class AuditFilterForm(forms.Form):
     def before_seq(self) -> int | None:
         seq: int | None = _usable(self).get("before")
         return seq
+
+
+class WaiverForm(forms.Form):
+    """What a waiver is asked for. The fields' ids begin with w-, for the page has other forms too."""
+
+    account = forms.RegexField(
+        regex=r"^[0-9]{12}$",
+        label="Account",
+        strip=True,
+        error_messages={"invalid": "An account is its 12 digits, for example 111122223333."},
+        widget=forms.TextInput(
+            attrs={"class": "form-control mono", "inputmode": "numeric", "list": "w-accounts", "autocomplete": "off"}
+        ),
+    )
+    kind = forms.ChoiceField(
+        choices=WaiverKind.choices, label="What", widget=forms.Select(attrs={"class": "form-select"})
+    )
+    target = forms.CharField(
+        max_length=400,
+        required=False,
+        label="Which",
+        help_text="An instance id (i-…), a group's name, or a tag as Key=Value. Empty for the whole account.",
+        widget=forms.TextInput(attrs={"class": "form-control mono", "autocomplete": "off", "spellcheck": "false"}),
+    )
+    region = forms.CharField(
+        max_length=32,
+        required=False,
+        label="Region",
+        help_text="Empty: in every Region.",
+        widget=forms.TextInput(attrs={"class": "form-control mono", "autocomplete": "off", "spellcheck": "false"}),
+    )
+    expires_on = forms.DateField(
+        label="Until",
+        help_text="The last day on which it holds, in UTC.",
+        error_messages={"invalid": "Write the day as 2027-02-20."},
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"class": "form-control", "type": "date"}),
+    )
+    reason = forms.CharField(
+        max_length=2000,
+        label="Why can it not be enforced yet?",
+        help_text="The approver decides by it, and it stands beside each instance that is waived.",
+        widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
+    )
+
+
+class RenewForm(forms.Form):
+    expires_on = WaiverForm.base_fields["expires_on"]
+    reason = forms.CharField(
+        max_length=2000,
+        label="Why is it still needed?",
+        widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
+    )
+
+
+class EndForm(VersionForm):
+    reason = forms.CharField(
+        max_length=2000,
+        label="Why does it end now?",
+        widget=forms.Textarea(attrs={"rows": 2, "class": "form-control"}),
+    )
+
+
+class WaiverFilterForm(forms.Form):
+    q = forms.CharField(required=False, max_length=100, strip=True)
+    kind = forms.ChoiceField(required=False, choices=[("", "Any kind"), *WaiverKind.choices])
+    show = forms.ChoiceField(required=False, choices=list(waivers.SHOWN.items()))
+
+    def filters(self) -> waivers.WaiverFilters:
+        return waivers.WaiverFilters(**(_usable(self) | {"show": _usable(self).get("show") or "active"}))
 
 
 class ConnectForm(forms.Form):

@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path, re_path
 
-from migration.views import accounts, connect, executive, overview, plans, quality, runs, site
+from migration.views import accounts, connect, executive, overview, plans, quality, runs, site, waivers
 
 ACCOUNT = r"^accounts/(?P<account_id>[0-9]{12})/"
 
@@ -22,6 +22,14 @@ urlpatterns = [
     path("plans/<int:pk>/reject/", plans.reject_plan, name="reject_plan"),
     path("plans/<int:pk>/plan.json", plans.plan_json, name="plan_json"),
     path("approvals/", plans.approvals, name="approvals"),
+    path("waivers/", waivers.waiver_list, name="waivers"),
+    path("waivers/new/", waivers.new_waiver, name="new_waiver"),
+    path("waivers/<int:pk>/", waivers.waiver, name="waiver"),
+    path("waivers/<int:pk>/approve/", waivers.approve_waiver, name="approve_waiver"),
+    path("waivers/<int:pk>/reject/", waivers.reject_waiver, name="reject_waiver"),
+    path("waivers/<int:pk>/withdraw/", waivers.withdraw_waiver, name="withdraw_waiver"),
+    path("waivers/<int:pk>/renew/", waivers.renew_waiver, name="renew_waiver"),
+    path("waivers/<int:pk>/end/", waivers.end_waiver, name="end_waiver"),
     path("runs/", runs.runs, name="runs"),
     path("runs/<int:pk>/", runs.run, name="run"),
     path("runs/<int:pk>/progress/", runs.run_progress, name="run_progress"),

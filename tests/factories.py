@@ -8,7 +8,17 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from migration.domain.hours import pack
-from migration.enums import LaunchAnswer, LaunchSourceKind, Outcome, RequestState, Role, RoleState, Status
+from migration.enums import (
+    LaunchAnswer,
+    LaunchSourceKind,
+    Outcome,
+    RequestState,
+    Role,
+    RoleState,
+    Status,
+    WaiverKind,
+    WaiverState,
+)
 from migration.models import (
     Account,
     EnforcementRequest,
@@ -19,6 +29,7 @@ from migration.models import (
     Run,
     Scope,
     ScopeDay,
+    Waiver,
 )
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -124,3 +135,15 @@ def launch_source(account: Account, region: str = "us-east-1", **fields: Any) ->
     fields.setdefault("advice", "Nothing to change.")
     fields.setdefault("seen_at", NOW)
     return LaunchSource.objects.create(account=account, region=region, **fields)
+
+
+def waiver(account: Account, *, by: User, decided_by: User | None = None, **fields: Any) -> Waiver:
+    """A waiver as asked for; with somebody who decided it, an active one."""
+    fields.setdefault("kind", WaiverKind.INSTANCE)
+    fields.setdefault("reason", "The vendor ships a fix in May.")
+    fields.setdefault("expires_on", NOW.date() + timedelta(days=90))
+    fields.setdefault("requested_at", NOW)
+    if decided_by is not None:
+        decided = {"state": WaiverState.ACTIVE, "decided_by": decided_by, "decided_at": NOW, "since": NOW}
+        fields = decided | fields
+    return Waiver.objects.create(account=account, requested_by=by, **fields)

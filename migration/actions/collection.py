@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from migration.enums import GapKind, Outcome, RoleState, ScopeState
@@ -268,6 +268,11 @@ def watch_from(*, scope: Scope, at: datetime) -> None:
     """Something of the scope was enforced: its rejected calls are read from then on."""
     earliest = min(at, scope.next_due_at) if scope.next_due_at else None
     Scope.objects.filter(pk=scope.pk).update(watch_due_at=at, next_due_at=earliest)
+
+
+def due_now(scopes: QuerySet[Scope], *, now: datetime) -> int:
+    """What is known of them is to be judged again: their inventory is due at once. Returns how many they are."""
+    return scopes.filter(enabled=True).update(inventory_due_at=now, next_due_at=now)
 
 
 def cadence(kind: str) -> timedelta:

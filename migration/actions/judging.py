@@ -19,7 +19,7 @@ from migration.domain.obstacles import Around, obstacles
 from migration.domain.readiness import Subject, Verdict
 from migration.enums import DONE, LEFT, RegressionKind, Status
 from migration.models import Instance, RegionDefaults, Scope
-from migration.queries import evidence
+from migration.queries import evidence, waivers
 from migration.queries.surroundings import Surroundings, key_of
 
 CHUNK = 1000
@@ -79,7 +79,7 @@ class _Judging:
             days=settings.IMDSDASH_WINDOW_DAYS, until=until or self.scope.usage_until, today=now.astimezone(UTC).date()
         )
         self.counted: Counter[str] = Counter()
-        self.waived = evidence.waived_until(claim.account_pk, claim.region, self.window.today)
+        self.waived = waivers.waived(claim.account_pk, claim.region, self.window.today)
         self.around = Surroundings(claim.account_pk, claim.region)
         self.gathered: dict[workload.Key, workload.Gathering] = defaultdict(lambda: workload.Gathering(self.window))
         self.members: dict[workload.Key | None, _Members] = defaultdict(_Members)
@@ -162,7 +162,7 @@ class _Judging:
 
     def _seen(self, row: Instance, v1: dict[date, readiness.Hours]) -> tuple[readiness.Window, Subject]:
         known = self.window.until if row.instance_state == "stopped" else row.usage_until
-        return replace(self.window, until=known), evidence.subject(row, v1, self.waived.get(row.pk))
+        return replace(self.window, until=known), evidence.subject(row, v1, self.waived.until(row))
 
     def _gather(self, key: workload.Key, row: Instance, subject: Subject) -> None:
         if not regression.allows_v1(subject):
@@ -343,9 +343,9 @@ def refresh_instance(*, change_instance_id: int, fact: InstanceFact, now: dateti
         scope = Scope.objects.get(account_id=row.account_id, region=row.region)
         until = scope.usage_until if row.instance_state == "stopped" else row.usage_until
         window = readiness.Window(days=settings.IMDSDASH_WINDOW_DAYS, until=until, today=now.astimezone(UTC).date())
-        waived = evidence.waived_until(row.account_id, row.region, window.today)
+        waived = waivers.waived(row.account_id, row.region, window.today)
         days = evidence.v1_days([row.pk], window).get(row.pk, {})
-        subject = evidence.subject(row, days, waived.get(row.pk))
+        subject = evidence.subject(row, days, waived.until(row))
         around = Surroundings(row.account_id, row.region).of([row])[row.pk]
         apply(row, subject, window, readiness.judge(subject, window), around, now=now)
         row.save(update_fields=[*SEEN_FIELDS, *VERDICT_FIELDS])

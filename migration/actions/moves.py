@@ -5,7 +5,7 @@ stands there too, so one that slept past its lease changes nothing.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import transaction
@@ -13,9 +13,9 @@ from django.db.models import F, Model
 
 from migration.actions import audit
 from migration.domain import lifecycle
-from migration.models import Change, EnforcementRequest, Run
+from migration.models import Change, EnforcementRequest, Run, Waiver
 
-Movable = EnforcementRequest | Run | Change
+Movable = EnforcementRequest | Run | Change | Waiver
 
 
 class NoSuchMove(Exception):
@@ -49,7 +49,7 @@ def move(
     where: dict[str, Any] = {"pk": row.pk, "state": old}
     if fence is not None:
         where["fence"] = fence
-    if isinstance(row, EnforcementRequest):
+    if isinstance(row, EnforcementRequest | Waiver):
         where["version"] = row.version
         sets["version"] = F("version") + 1
     with transaction.atomic():
@@ -84,7 +84,7 @@ def _told(fields: dict[str, Any]) -> dict[str, Any]:
             continue
         if isinstance(value, Model):
             told[name] = str(value)
-        elif isinstance(value, datetime):
+        elif isinstance(value, date):  # a datetime is one, too
             told[name] = value.isoformat()
         else:
             told[name] = value

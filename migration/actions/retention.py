@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from migration.enums import Status
+from migration.enums import Status, WaiverKind
 from migration.models import (
     ApiDay,
     Change,
@@ -107,7 +107,11 @@ class _Times:
         return Instance.objects.filter(
             ~Exists(left),
             ~Exists(Change.objects.filter(instance=OuterRef("pk"))),
-            ~Exists(Waiver.objects.filter(instance=OuterRef("pk"))),
+            ~Exists(
+                Waiver.objects.filter(
+                    kind=WaiverKind.INSTANCE, account=OuterRef("account"), target=OuterRef("instance_id")
+                )
+            ),
             status=Status.GONE,
             gone_at__lt=datetime.combine(self.days, datetime.min.time(), UTC),
         )

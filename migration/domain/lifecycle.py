@@ -1,8 +1,8 @@
 """Every state change there is, in one table each, with the word the audit log uses for it beside it."""
 
-from migration.enums import ChangeState, RequestState, RunState
+from migration.enums import ChangeState, RequestState, RunState, WaiverState
 
-R, N, C = RequestState, RunState, ChangeState
+R, N, C, W = RequestState, RunState, ChangeState, WaiverState
 
 REQUEST_MOVES: dict[tuple[str, str], str] = {
     (R.DRAFT, R.REQUESTED): "request.submitted",
@@ -46,10 +46,20 @@ CHANGE_MOVES: dict[tuple[str, str], str] = {
     (C.UNKNOWN, C.SKIPPED): "change.skipped",
 }
 
+WAIVER_MOVES: dict[tuple[str, str], str] = {
+    (W.REQUESTED, W.ACTIVE): "waiver.approved",
+    (W.REQUESTED, W.REJECTED): "waiver.rejected",
+    (W.REQUESTED, W.WITHDRAWN): "waiver.withdrawn",
+    (W.REQUESTED, W.EXPIRED): "waiver.expired",
+    (W.ACTIVE, W.EXPIRED): "waiver.expired",
+    (W.ACTIVE, W.ENDED): "waiver.ended",
+}
+
 TABLES: dict[str, dict[tuple[str, str], str]] = {
     "EnforcementRequest": REQUEST_MOVES,
     "Run": RUN_MOVES,
     "Change": CHANGE_MOVES,
+    "Waiver": WAIVER_MOVES,
 }
 
 

@@ -8,7 +8,9 @@ from migration.enums import Role
 class Action(StrEnum):
     VIEW = "view"
     PLAN = "plan"  # draft a plan, request approval, withdraw it
-    DECIDE = "decide"  # approve or reject someone else's request
+    DECIDE = "decide"  # approve or reject someone else's request, of a plan or of a waiver
+    WAIVE = "waive"  # ask for a waiver or its renewal, withdraw it
+    END = "end"  # end a waiver before its time
     STEER = "steer"  # stop or resume a run
     CONNECT = "connect"  # see how accounts are connected, test their roles
     ADMINISTER = "administer"
@@ -18,6 +20,8 @@ ROLES_FOR: dict[Action, frozenset[Role]] = {
     Action.VIEW: frozenset({Role.VIEWER, Role.ENGINEER, Role.APPROVER, Role.ADMIN}),
     Action.PLAN: frozenset({Role.ENGINEER, Role.ADMIN}),
     Action.DECIDE: frozenset({Role.APPROVER, Role.ADMIN}),
+    Action.WAIVE: frozenset({Role.ENGINEER, Role.ADMIN}),
+    Action.END: frozenset({Role.ENGINEER, Role.APPROVER, Role.ADMIN}),
     Action.STEER: frozenset({Role.ENGINEER, Role.APPROVER, Role.ADMIN}),
     Action.CONNECT: frozenset({Role.ENGINEER, Role.ADMIN}),
     Action.ADMINISTER: frozenset({Role.ADMIN}),

@@ -33,6 +33,7 @@ class Subject:
     first_enforced_at: datetime | None
     waived_until: date | None
     v1: Mapping[date, Hours]  # MetadataNoToken by UTC day
+    waived_words: str = ""  # by what and why, as `domain.waivers` says it
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +109,17 @@ def _by_settings(subject: Subject, window: Window) -> Verdict | None:
             return Verdict(Status.ENFORCED, "HttpTokens is required and applied.")
         return Verdict(Status.PENDING, _pending(subject))
     if subject.waived_until is not None and subject.waived_until >= window.today:
-        return Verdict(Status.WAIVED, f"Waived until {subject.waived_until.isoformat()}.")
+        return Verdict(Status.WAIVED, _waived(subject.waived_until, subject.waived_words))
     if subject.first_enforced_at is not None:
         seen = subject.first_enforced_at.date().isoformat()
         return Verdict(Status.REGRESSED, f"Was required on {seen} and allows IMDSv1 again.")
     if options.http_tokens is None:
         return Verdict(Status.UNKNOWN, "AWS did not say what HttpTokens is.")
     return None
+
+
+def _waived(until: date, words: str) -> str:
+    return f"Waived until {until.isoformat()}{f' {words}' if words else '.'}"
 
 
 def _pending(subject: Subject) -> str:

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from django.db.models import Count, Max, Q, Sum, Value
+from django.db.models import Count, Q, Sum, Value
 from django.db.models.functions import Coalesce, TruncDate
 
 from migration.domain.hours import unpack
 from migration.domain.readiness import HOURS, NOTHING, QUIET, Hours, Subject, Window
-from migration.models import Instance, InstanceDay, Waiver
+from migration.domain.waivers import Waiving
+from migration.models import Instance, InstanceDay
 from migration.queries.planning import options_of
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # for an instance whose first launch AWS does not tell
@@ -76,7 +77,7 @@ def known_days(pks: Iterable[int], days: Sequence[date], *, is_v1: bool) -> dict
     }
 
 
-def subject(row: Instance, days: dict[date, Hours], waived: date | None) -> Subject:
+def subject(row: Instance, days: dict[date, Hours], waived: Waiving | None) -> Subject:
     """An instance as `readiness.judge` takes it."""
     return Subject(
         options=options_of(row),
@@ -86,17 +87,10 @@ def subject(row: Instance, days: dict[date, Hours], waived: date | None) -> Subj
         last_started_at=row.launched_at,
         stopped_at=row.stopped_at,
         first_enforced_at=row.first_enforced_at,
-        waived_until=waived,
+        waived_until=waived.until if waived else None,
+        waived_words=waived.words if waived else "",
         v1=days,
     )
-
-
-def waived_until(account_pk: int, region: str, today: date) -> dict[int, date]:
-    """Instance primary key -> the last day of its longest waiver that is still good."""
-    rows = Waiver.objects.filter(
-        instance__account_id=account_pk, instance__region=region, expires_on__gte=today
-    ).values_list("instance_id")
-    return dict(rows.annotate(until=Max("expires_on")))
 
 
 def owes(prefix: str = "") -> Q:

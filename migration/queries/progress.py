@@ -74,6 +74,10 @@ class Mix:
         return self.of(Status.REGRESSED)
 
     @property
+    def waived(self) -> int:
+        return self.of(Status.WAIVED)
+
+    @property
     def managed(self) -> int:
         return self.of(Status.MANAGED)
 

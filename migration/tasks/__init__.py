@@ -1,5 +1,25 @@
 """Doors for Celery: primitives in, one action called, the outcome into a row. A message is only a nudge."""
 
-from migration.tasks import collection, discovery, enforcement, linked, notification, probe, retention, verification
+from migration.tasks import (
+    collection,
+    discovery,
+    enforcement,
+    linked,
+    notification,
+    probe,
+    retention,
+    verification,
+    waivers,
+)
 
-__all__ = ["collection", "discovery", "enforcement", "linked", "notification", "probe", "retention", "verification"]
+__all__ = [
+    "collection",
+    "discovery",
+    "enforcement",
+    "linked",
+    "notification",
+    "probe",
+    "retention",
+    "verification",
+    "waivers",
+]

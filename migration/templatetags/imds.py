@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from migration import charts
-from migration.enums import ChangeState, Outcome, RequestState, RoleState, RunState, Status
+from migration.enums import ChangeState, Outcome, RequestState, RoleState, RunState, Status, WaiverState
 from migration.queries.collection import Heaps
 from migration.queries.progress import Mix
 from migration.queries.runs import Progress
@@ -40,6 +40,14 @@ STATES: Mapping[type, Mapping[str, tuple[str, str]]] = {
         RequestState.REJECTED: ("bad", "x-circle-fill"),
         RequestState.WITHDRAWN: ("neutral", "slash-circle"),
         RequestState.EXPIRED: ("neutral", "clock-history"),
+    },
+    WaiverState: {
+        WaiverState.REQUESTED: ("busy", "hourglass-split"),
+        WaiverState.ACTIVE: ("warn", "pause-circle-fill"),
+        WaiverState.REJECTED: ("bad", "x-circle-fill"),
+        WaiverState.WITHDRAWN: ("neutral", "slash-circle"),
+        WaiverState.EXPIRED: ("neutral", "clock-history"),
+        WaiverState.ENDED: ("neutral", "check-circle-fill"),
     },
     RunState: {
         RunState.QUEUED: ("busy", "hourglass-split"),

@@ -10,8 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django_htmx.middleware import HtmxDetails
 
 from migration.domain.permissions import Action
-from migration.models import Account, EnforcementRequest, Run
-from migration.queries import plans, runs
+from migration.models import Account, EnforcementRequest, Run, Waiver
+from migration.queries import plans, runs, waivers
 from migration.queries.access import can, visible_accounts
 
 P = ParamSpec("P")
@@ -31,6 +31,8 @@ SENTENCES = {
     Action.VIEW: "You have no role here yet. Ask an administrator of imdsdash to grant you one.",
     Action.PLAN: "Planning enforcement needs the role Engineer for this account.",
     Action.DECIDE: "This needs the role Approver.",
+    Action.WAIVE: "Asking for a waiver needs the role Engineer for this account.",
+    Action.END: "Ending a waiver needs the role Engineer or Approver for this account.",
     Action.STEER: "Stopping or resuming a run needs the role Engineer or Approver for this account.",
     Action.CONNECT: "Connecting accounts and testing their roles needs the role Engineer or Admin.",
     Action.ADMINISTER: "This needs the role Admin.",
@@ -73,6 +75,14 @@ def run_for(user: User, action: Action, pk: int) -> Run:
     found = runs.visible(user).filter(pk=pk).first()
     if found is None:
         raise Http404("No such run, or none that you may see.")
+    require(user, action, found.account)
+    return found
+
+
+def waiver_for(user: User, action: Action, pk: int) -> Waiver:
+    found = waivers.visible(user).filter(pk=pk).first()
+    if found is None:
+        raise Http404("No such waiver, or none that you may see.")
     require(user, action, found.account)
     return found
 

@@ -18,7 +18,7 @@ from migration.forms import AccountFilterForm, InstanceFilterForm
 from migration.models import Account
 from migration.queries import account as one
 from migration.queries import accounts as many
-from migration.queries import churn, fleet, usage
+from migration.queries import churn, fleet, usage, waivers
 from migration.queries.access import can, visible_accounts
 from migration.views import buttons, fragments
 from migration.views.access import SignedIn, account_for, allowed
@@ -78,6 +78,8 @@ def account(request: SignedIn, account_id: str) -> HttpResponse:
             user=request.user, account=found, ready=fleet.enforceable(here).get(found.pk, 0), waiting=waiting, run=run
         ),
         "history": one.history(found),
+        "waivers": waivers.of_account(found),
+        "waive": buttons.waive(user=request.user, account=found),
         "gone": churn.workloads(found, today=timezone.now().astimezone(UTC).date(), days=CHURN_DAYS),
         "gone_days": CHURN_DAYS,
     }

@@ -6,8 +6,8 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from migration.domain.permissions import Action
-from migration.enums import RequestState, RunState
-from migration.models import Account, EnforcementRequest, Run
+from migration.enums import RequestState, RunState, WaiverState
+from migration.models import Account, EnforcementRequest, Run, Waiver
 from migration.queries.access import can
 
 
@@ -114,6 +114,70 @@ def _closed(request: EnforcementRequest) -> str:
     if request.state == RequestState.WITHDRAWN:
         return "Withdrawn. Nothing was changed."
     return "Expired before it was decided. Nothing was changed."
+
+
+@dataclass(frozen=True)
+class WaiverActions:
+    """What can be done with a waiver now, and the sentence that says who must act."""
+
+    sentence: str
+    approve: ButtonContext | None = None
+    reject: ButtonContext | None = None
+    withdraw: ButtonContext | None = None
+    renew: ButtonContext | None = None
+    end: ButtonContext | None = None
+
+
+def waiver_actions(*, user: User, waiver: Waiver, instances: int, renewal: Waiver | None) -> WaiverActions:
+    """By state, role and four eyes. The actions check all of it again."""
+    if waiver.state == WaiverState.REQUESTED:
+        return _asked_for(user, waiver, instances)
+    if waiver.state == WaiverState.ACTIVE:
+        return _holding(user, waiver, renewal)
+    return WaiverActions(_over(waiver))
+
+
+def _asked_for(user: User, waiver: Waiver, instances: int) -> WaiverActions:
+    withdraw = None
+    if can(user, Action.WAIVE, waiver.account):
+        withdraw = ButtonContext("Withdraw", reverse("withdraw_waiver", args=[waiver.pk]), tone="quiet")
+    if user.pk == waiver.requested_by_id:
+        return WaiverActions("You asked for this, so someone else must decide.", withdraw=withdraw)
+    if not can(user, Action.DECIDE, waiver.account):
+        return WaiverActions("Waiting for somebody with the role Approver.", withdraw=withdraw)
+    return WaiverActions(
+        f"Your decision. Approving leaves {plural(instances, 'instance')} of {waiver.account.name or 'the account'} "
+        f"out of enforcement until {waiver.expires_on}; they keep answering IMDSv1.",
+        withdraw=withdraw,
+        approve=ButtonContext(
+            f"Waive until {waiver.expires_on}", reverse("approve_waiver", args=[waiver.pk]), icon="pause-circle-fill"
+        ),
+        reject=ButtonContext("Reject", reverse("reject_waiver", args=[waiver.pk]), tone="danger"),
+    )
+
+
+def _holding(user: User, waiver: Waiver, renewal: Waiver | None) -> WaiverActions:
+    renew = end = None
+    if can(user, Action.WAIVE, waiver.account) and renewal is None:
+        renew = ButtonContext("Ask for more time", reverse("renew_waiver", args=[waiver.pk]), tone="quiet")
+    if can(user, Action.END, waiver.account):
+        end = ButtonContext("End it now", reverse("end_waiver", args=[waiver.pk]), tone="danger")
+    return WaiverActions(f"It holds until {waiver.expires_on}, that day included.", renew=renew, end=end)
+
+
+def _over(waiver: Waiver) -> str:
+    if waiver.state == WaiverState.REJECTED:
+        return f"Rejected by {waiver.decided_by}. Nothing was waived by it."
+    if waiver.state == WaiverState.WITHDRAWN:
+        return "Withdrawn before it was decided. Nothing was waived by it."
+    return f"It is over. {waiver.closed_because}".strip()
+
+
+def waive(*, user: User, account: Account) -> ButtonContext | None:
+    """Where a waiver for the whole account is asked for. None for who may not: an engineer does."""
+    if not can(user, Action.WAIVE, account):
+        return None
+    return ButtonContext("Ask for a waiver", f"{reverse('new_waiver')}?account={account.account_id}&kind=account")
 
 
 def run_buttons(*, user: User, run: Run) -> list[ButtonContext]:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from migration.domain.permissions import Action
-from migration.queries import health, plans
+from migration.queries import health, plans, waivers
 from migration.queries.access import can, roles, visible_accounts
 
 THEMES = ("auto", "light", "dark")
@@ -32,10 +32,14 @@ PAGES = (
     ("Executive", "executive", "file-earmark-text", Action.VIEW, {"executive"}),
     ("Accounts", "accounts", "clouds", Action.VIEW, {"accounts", "account", "connect"}),
     ("Approvals", "approvals", "check2-square", Action.VIEW, {"approvals", "plan"}),
+    ("Waivers", "waivers", "pause-circle-fill", Action.VIEW, {"waivers", "waiver", "new_waiver"}),
     ("Runs", "runs", "rocket-takeoff", Action.VIEW, {"runs", "run"}),
     ("Data quality", "data_quality", "bar-chart-line", Action.VIEW, {"data_quality"}),
     ("Audit", "audit", "journal-text", Action.DECIDE, {"audit"}),
 )
+
+# What waits for the person, as a number beside the word.
+COUNTED = {"approvals": plans.waiting_for, "waivers": waivers.waiting_for}
 
 
 def theme(request: HttpRequest) -> str:
@@ -53,7 +57,7 @@ def navigation(request: HttpRequest) -> list[Link]:
             url=reverse(name),
             icon=icon,
             here=here in members,
-            count=plans.waiting_for(request.user) if name == "approvals" else 0,
+            count=COUNTED[name](request.user) if name in COUNTED else 0,
         )
         for label, name, icon, action, members in PAGES
         if can(request.user, action)

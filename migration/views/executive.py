@@ -7,7 +7,7 @@ from django.views.decorators.http import require_GET
 
 from migration import charts
 from migration.domain.permissions import Action
-from migration.queries import fleet, usage
+from migration.queries import fleet, usage, waivers
 from migration.queries.access import visible_accounts
 from migration.queries.progress import Mix
 from migration.views.access import SignedIn, allowed
@@ -44,6 +44,7 @@ def executive(request: SignedIn) -> HttpResponse:
         "usage_chart": calls_chart(days, today=today, key="calls", height="s"),
         "left_chart": left_chart(days, today=today, key="left", height="s"),
         "pace": pace(days, today=today),
+        "waivers": waivers.summary(accounts, today=today),
         "units": fleet.units(accounts),
         "blockers": fleet.blockers(accounts, calls={key: usage.total(value) for key, value in calls.items()}),
     }

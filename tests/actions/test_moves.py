@@ -6,12 +6,12 @@ import pytest
 
 from migration.actions import audit, moves
 from migration.domain.lifecycle import TABLES
-from migration.enums import ChangeState, RequestState, RunState
+from migration.enums import ChangeState, RequestState, RunState, WaiverState
 from migration.models import AuditEvent, EnforcementRequest
 from tests import factories
 from tests.factories import NOW
 
-STATES = {"EnforcementRequest": RequestState, "Run": RunState, "Change": ChangeState}
+STATES = {"EnforcementRequest": RequestState, "Run": RunState, "Change": ChangeState, "Waiver": WaiverState}
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -25,6 +25,7 @@ def test_final_states_have_no_way_out(table):
         "EnforcementRequest": {"approved", "rejected", "withdrawn", "expired"},
         "Run": {"done", "failed", "stopped"},
         "Change": {"verified", "skipped", "failed"},
+        "Waiver": {"rejected", "withdrawn", "expired", "ended"},
     }[table]
 
     assert not [pair for pair in TABLES[table] if pair[0] in final]

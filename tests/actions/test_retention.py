@@ -19,7 +19,6 @@ from migration.models import (
     Notification,
     ScheduledRun,
     ScopeDay,
-    Waiver,
 )
 from tests import factories
 from tests.factories import NOW
@@ -173,9 +172,7 @@ def test_an_instance_that_a_person_decided_about_is_kept():
     changed, waived = a_gone_one(), a_gone_one()
     request = request_of(changed.account, author, RequestState.APPROVED, plan={}, decided_by=decider, decided_at=NOW)
     change_of(run_of(request), instance=changed)
-    Waiver.objects.create(
-        instance=waived, reason="", requested_by="edith", approved_by="arjun", expires_on=TODAY - timedelta(days=300)
-    )
+    factories.waiver(waived.account, by=author, target=waived.instance_id, region=waived.region)
     a_gone_one()
 
     assert forget().instances == 1

@@ -1,12 +1,13 @@
 """What is stored survives the way up to the newest tables, and the way back."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
-from migration.models import Instance, InstanceDay, ScopeDay
+from migration.models import Instance, InstanceDay, ScopeDay, Waiver
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -63,4 +64,42 @@ def test_hours_that_were_json_lists_become_packed_text_and_the_same_lists_again_
 
     back = migrate("0002_audit_is_append_only").get_model("migration", "InstanceDay").objects
     assert back.get(day=DAY).v1_hours == hours
+    migrate(newest())
+
+
+def test_a_waiver_of_old_goes_over_as_it_stands_and_back():
+    """One that holds, one beside it that ends sooner, one that is over, and one whose people have left."""
+    instance = factories.instance(factories.scope(factories.account()).account)
+    other = factories.instance(instance.account, "eu-west-1")
+    factories.user("edith"), factories.user("arjun")
+    today = timezone.now().date()
+    old = migrate("0009_linked_scopes").get_model("migration", "Waiver").objects
+    people = {"requested_by": "edith", "approved_by": "arjun"}
+    for days in (60, 90, -5):
+        old.create(instance_id=instance.pk, reason=f"{days}", expires_on=today + timedelta(days=days), **people)
+    old.create(
+        instance_id=other.pk,
+        reason="gone",
+        requested_by="gwen",
+        approved_by="hugo",
+        expires_on=today + timedelta(days=1),
+    )
+
+    migrate(newest())
+
+    rows = {row.reason: row for row in Waiver.objects.select_related("requested_by", "decided_by")}
+    assert {reason: row.state for reason, row in rows.items()} == {
+        "90": "active",
+        "60": "ended",
+        "-5": "expired",
+        "gone": "active",
+    }
+    held = rows["90"]
+    assert (held.kind, held.target, held.region) == ("instance", instance.instance_id, "us-east-1")
+    assert (held.requested_by.username, held.decided_by.username) == ("edith", "arjun")
+    assert not rows["gone"].decided_by.is_active
+    assert not rows["gone"].decided_by.has_usable_password()
+
+    back = migrate("0009_linked_scopes").get_model("migration", "Waiver").objects
+    assert sorted(back.values_list("reason", "approved_by")) == [("-5", "arjun"), ("90", "arjun"), ("gone", "hugo")]
     migrate(newest())

@@ -16,7 +16,7 @@ from migration.domain.readiness import Window
 from migration.enums import Status
 from migration.models import Account, Instance, Scope, ScopeDay
 from migration.queries import account as one
-from migration.queries import accounts, asking, churn, evidence, fleet, planning, sweeps, usage
+from migration.queries import accounts, asking, churn, evidence, fleet, planning, sweeps, usage, waivers
 from tests.factories import NOW
 
 ACCOUNTS, REGIONS, INSTANCES, DAYS = 40, ("eu-west-1", "us-east-1"), 50, 40  # of each: 4,000 instances, 160,000 days
@@ -101,7 +101,7 @@ READS = {
     "days already known": lambda: evidence.known_days(pks(), [TODAY - timedelta(days=3), TODAY], is_v1=True),
     "sums of a scope": lambda: evidence.day_sums(scope().account_id, REGIONS[0], TODAY - timedelta(days=4)),
     "those that owe": lambda: evidence.owing_by_day(scope().account_id, REGIONS[0]),
-    "waivers": lambda: evidence.waived_until(scope().account_id, REGIONS[0], TODAY),
+    "waivers": lambda: waivers.waived(scope().account_id, REGIONS[0], TODAY),
     "counts of a scope": lambda: sweeps.counted(scope()),
     "what came and went": lambda: churn.workloads(here(), today=TODAY, days=14),
     "counts of an account": lambda: fleet.mix(alone()),

@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from migration.domain.plan import digest
-from migration.enums import ChangeState, RequestState, Role, RunState, Status
-from migration.models import Account, Change, EnforcementRequest, Run
+from migration.enums import ChangeState, RequestState, Role, RunState, Status, WaiverKind
+from migration.models import Account, Change, EnforcementRequest, Run, Waiver
 from tests import factories
 from tests.factories import NOW
 
@@ -29,6 +29,8 @@ class World:
     waiting: EnforcementRequest
     approved: EnforcementRequest
     run: Run
+    asked: Waiver  # waits for a decision
+    waived: Waiver  # holds
 
 
 def plan_for(account: Account, **extra: Any) -> dict[str, Any]:
@@ -136,6 +138,10 @@ def world(cast) -> World:
         waiting=request_of(account, author, RequestState.REQUESTED),
         approved=approved,
         run=run,
+        asked=factories.waiver(account, by=author, kind=WaiverKind.GROUP, target="web"),
+        waived=factories.waiver(
+            other, by=author, decided_by=approved.decided_by, kind=WaiverKind.ACCOUNT, target="", region=""
+        ),
     )
 
 

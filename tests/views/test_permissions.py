@@ -8,7 +8,7 @@ from tests.views.conftest import World
 
 ROLES = ("anonymous", "nobody", "viewer", "engineer", "approver", "admin")
 Row = dict[str, tuple[int | str, ...]]
-LOGIN, OK, NO, WRONG, DONE, STOP = "login", 200, 403, 405, 302, 286
+LOGIN, OK, NO, WRONG, DONE, STOP, CONFLICT = "login", 200, 403, 405, 302, 286, 409
 
 # method: what anonymous, nobody, viewer, engineer, approver and admin get.
 LOOK: Row = {"GET": (LOGIN, NO, OK, OK, OK, OK), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)}
@@ -17,6 +17,8 @@ DECIDE: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN
 STEER: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, DONE, DONE, DONE)}
 AUDIT: Row = {"GET": (LOGIN, NO, NO, NO, OK, OK), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)}
 CONNECT: Row = {"GET": (LOGIN, NO, NO, OK, NO, OK), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)}
+ASK: Row = {"GET": (LOGIN, NO, NO, OK, NO, OK), "POST": (LOGIN, NO, NO, CONFLICT, NO, CONFLICT)}
+END: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, DONE, DONE, DONE)}
 PUBLIC: Row = {"GET": (OK,) * 6, "POST": (WRONG,) * 6}
 MATRIX: dict[str, Row] = {
     "overview": LOOK,
@@ -38,6 +40,14 @@ MATRIX: dict[str, Row] = {
     "run_progress": LOOK,
     "stop_run": STEER,
     "resume_run": STEER,
+    "waivers": LOOK,
+    "new_waiver": ASK,
+    "waiver": LOOK,
+    "approve_waiver": DECIDE,
+    "reject_waiver": DECIDE,
+    "withdraw_waiver": PLAN,
+    "renew_waiver": PLAN,
+    "end_waiver": END,
     "data_quality": LOOK,
     "send_again": PLAN,
     "role_probed": {"GET": (LOGIN, NO, STOP, STOP, STOP, STOP), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)},
@@ -54,6 +64,11 @@ SENT = {
     "approve_plan": {"comment": "", "version": 0},
     "reject_plan": {"comment": "not this week", "version": 0},
     "theme": {"theme": "dark"},
+    "approve_waiver": {"comment": "", "version": 0},
+    "reject_waiver": {"comment": "not so long", "version": 0},
+    "withdraw_waiver": {"version": 0},
+    "renew_waiver": {"reason": "The fix is late.", "expires_on": "2027-04-01"},
+    "end_waiver": {"reason": "It is fixed.", "version": 0},
 }
 
 
@@ -62,6 +77,10 @@ def address(name: str, world: World) -> str:
         return reverse(name, args=[world.account.account_id])
     if name in {"run", "run_progress", "stop_run", "resume_run"}:
         return reverse(name, args=[world.run.pk])
+    if name in {"renew_waiver", "end_waiver"}:
+        return reverse(name, args=[world.waived.pk])
+    if name.endswith("waiver") and name != "new_waiver":
+        return reverse(name, args=[world.asked.pk])
     if name == "submit_plan":
         return reverse(name, args=[world.draft.pk])
     if "plan" in name:
