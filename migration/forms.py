@@ -15,6 +15,8 @@ from migration.queries.account import InstanceFilters
 from migration.queries.accounts import ORDERS, AccountFilters
 from migration.queries.audit import AuditFilters
 from migration.queries.collection import SHOWN, QualityFilters
+from migration.queries.standing import ORDERS as FLEET_ORDERS
+from migration.queries.standing import FleetFilters
 
 T = TypeVar("T")
 STATUSES = [("", "Any status"), *((status.value, status.label) for status in Status)]
@@ -51,6 +53,29 @@ class RejectForm(DecideForm):
         label="Comment",
         error_messages={"required": "Say why you reject it: the requester has to know what to change."},
     )
+
+
+class HopLimitForm(forms.Form):
+    """The hop limit a plan sets for a workload; empty: it stays."""
+
+    hop_limit = forms.TypedChoiceField(
+        choices=[("", "Keep as it is"), ("2", "2, for containers"), ("3", "3, for an overlay network")],
+        coerce=int,
+        required=False,
+        empty_value=None,
+    )
+
+
+class FleetFilterForm(forms.Form):
+    q = forms.CharField(required=False, max_length=100, strip=True)
+    status = forms.ChoiceField(required=False, choices=STATUSES)
+    account = forms.RegexField(required=False, regex=r"^[0-9]{12}$")
+    region = forms.CharField(required=False, max_length=32)
+    order = forms.ChoiceField(required=False, choices=list(FLEET_ORDERS.items()))
+
+    def filters(self) -> FleetFilters:
+        usable = _usable(self)
+        return FleetFilters(**(usable | {"order": usable.get("order") or "risk"}))
 
 
 class AccountFilterForm(forms.Form):

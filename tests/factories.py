@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from migration.domain.hours import pack
 from migration.enums import (
+    ChangeState,
     LaunchAnswer,
     LaunchSourceKind,
     Outcome,
@@ -21,6 +22,7 @@ from migration.enums import (
 )
 from migration.models import (
     Account,
+    Change,
     EnforcementRequest,
     Grant,
     Instance,
@@ -147,3 +149,18 @@ def waiver(account: Account, *, by: User, decided_by: User | None = None, **fiel
         decided = {"state": WaiverState.ACTIVE, "decided_by": decided_by, "decided_at": NOW, "since": NOW}
         fields = decided | fields
     return Waiver.objects.create(account=account, requested_by=by, **fields)
+
+
+def change(run: Run, instance: Instance, **fields: Any) -> Change:
+    """A change of a run that AWS has taken and that was read back."""
+    told = {"state": ChangeState.VERIFIED, "called_at": NOW, "send": {"HttpTokens": "required"}}
+    return Change.objects.create(
+        run=run,
+        instance=instance,
+        target_account_id=run.account.account_id,
+        region=instance.region,
+        target_instance_id=instance.instance_id,
+        before={"HttpTokens": "optional"},
+        after={"HttpTokens": "required"},
+        **told | fields,
+    )

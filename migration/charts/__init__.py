@@ -2,6 +2,7 @@
 
 from migration.charts.calendar import Calendar, calendar
 from migration.charts.figure import DASH, Chart, Table
+from migration.charts.hours import Sheet, sheet
 from migration.charts.left import instances_left
 from migration.charts.svg import Segment, Spark, segments, spark
 from migration.charts.trend import Pace, Trend, calls_sentence, pace, trend
@@ -14,6 +15,7 @@ __all__ = [
     "Mark",
     "Pace",
     "Segment",
+    "Sheet",
     "Spark",
     "Table",
     "Trend",
@@ -23,6 +25,7 @@ __all__ = [
     "instances_left",
     "pace",
     "segments",
+    "sheet",
     "spark",
     "trend",
 ]

@@ -110,7 +110,8 @@ def _coverage(facts: Facts, count: Counter[Status]) -> str:
     allowing = sum(count[status] for status in LEFT_ALLOWING)
     if not allowing:
         return ""
-    return f"{facts.seen:,} of {_n(allowing, 'instance')} that allow IMDSv1 measured for {facts.window_days} days"
+    verb = "allows" if allowing == 1 else "allow"
+    return f"{facts.seen:,} of {_n(allowing, 'instance')} that {verb} IMDSv1 measured for {facts.window_days} days"
 
 
 def next_step(facts: Facts, count: Counter[Status]) -> str:

@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from migration import charts
-from migration.enums import ChangeState, Outcome, RequestState, RoleState, RunState, Status, WaiverState
+from migration.enums import ChangeState, Outcome, RequestState, RoleState, RunState, Standing, Status, WaiverState
 from migration.queries.collection import Heaps
 from migration.queries.progress import Mix
 from migration.queries.runs import Progress
@@ -80,6 +80,21 @@ STATES: Mapping[type, Mapping[str, tuple[str, str]]] = {
         RoleState.WRONG_ACCOUNT: ("bad", "exclamation-octagon-fill"),
         RoleState.UNREACHABLE: ("warn", "exclamation-triangle-fill"),
     },
+}
+STANDINGS: Mapping[str, tuple[str, str]] = {
+    Standing.UNREADABLE: ("warn", "question-circle-fill"),
+    Standing.EMPTY: ("neutral", "slash-circle"),
+    Standing.REGRESSED: ("bad", "arrow-counterclockwise"),
+    Standing.IN_USE: ("bad", "lightning-charge-fill"),
+    Standing.UNKNOWN: ("warn", "question-circle-fill"),
+    Standing.SETTLING: ("busy", "stopwatch"),
+    Standing.BLOCKED: ("warn", "sign-stop-fill"),
+    Standing.READY: ("good", "check-circle-fill"),
+    Standing.PENDING: ("busy", "hourglass-split"),
+    Standing.WAIVED: ("neutral", "pause-circle-fill"),
+    Standing.COMES_BACK: ("warn", "arrow-counterclockwise"),
+    Standing.UNSURE: ("warn", "question-circle-fill"),
+    Standing.DONE: ("good", "shield-lock-fill"),
 }
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -202,6 +217,13 @@ def state(row: Any, field: str = "state") -> dict[str, str]:
             tone, name = table[value]
             return {"tone": tone, "icon": name, "label": label}
     return {"tone": "neutral", "icon": "question-circle-fill", "label": label}
+
+
+@register.inclusion_tag("components/state.html")
+def standing(value: str) -> dict[str, str]:
+    """Where a workload or an account stands, as a badge."""
+    tone, name = STANDINGS[value]
+    return {"tone": tone, "icon": name, "label": Standing(value).label}
 
 
 def _is_of(row: Any, field: str, table: Mapping[str, tuple[str, str]]) -> bool:

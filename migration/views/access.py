@@ -10,7 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django_htmx.middleware import HtmxDetails
 
 from migration.domain.permissions import Action
-from migration.models import Account, EnforcementRequest, Run, Waiver
+from migration.models import Account, EnforcementRequest, Instance, Run, Waiver
+from migration.queries import instance as instances
 from migration.queries import plans, runs, waivers
 from migration.queries.access import can, visible_accounts
 
@@ -83,6 +84,14 @@ def waiver_for(user: User, action: Action, pk: int) -> Waiver:
     found = waivers.visible(user).filter(pk=pk).first()
     if found is None:
         raise Http404("No such waiver, or none that you may see.")
+    require(user, action, found.account)
+    return found
+
+
+def instance_for(user: User, action: Action, pk: int) -> Instance:
+    found = instances.visible(visible_accounts(user)).filter(pk=pk).first()
+    if found is None:
+        raise Http404("No such instance, or none that you may see.")
     require(user, action, found.account)
     return found
 

@@ -18,7 +18,7 @@ from migration.forms import AccountFilterForm, InstanceFilterForm
 from migration.models import Account
 from migration.queries import account as one
 from migration.queries import accounts as many
-from migration.queries import churn, fleet, usage, waivers
+from migration.queries import churn, fleet, standing, usage, waivers
 from migration.queries.access import can, visible_accounts
 from migration.views import buttons, fragments
 from migration.views.access import SignedIn, account_for, allowed
@@ -70,8 +70,13 @@ def account(request: SignedIn, account_id: str) -> HttpResponse:
         return fragments.answer(request, "migration/account.html", "instances", listed)
     here = Account.objects.filter(pk=found.pk)
     regions, waiting, run = one.regions(found), one.open_request(found), one.active_run(found)
+    mix = fleet.mix(here)
+    gone = churn.workloads(found, today=timezone.now().astimezone(UTC).date(), days=CHURN_DAYS)
     context = {
-        "mix": fleet.mix(here),
+        "mix": mix,
+        "stand": standing.of_account(found, mix=mix, dead=gone),
+        "lost": standing.lost(here),
+        "workloads": standing.workloads(found),
         "regions": regions,
         "usage_chart": _calls_chart(found, now=timezone.now()),
         "enforce": buttons.enforce(
@@ -80,7 +85,7 @@ def account(request: SignedIn, account_id: str) -> HttpResponse:
         "history": one.history(found),
         "waivers": waivers.of_account(found),
         "waive": buttons.waive(user=request.user, account=found),
-        "gone": churn.workloads(found, today=timezone.now().astimezone(UTC).date(), days=CHURN_DAYS),
+        "gone": gone,
         "gone_days": CHURN_DAYS,
     }
     return fragments.answer(request, "migration/account.html", "instances", context | listed)

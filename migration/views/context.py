@@ -31,6 +31,7 @@ PAGES = (
     ("Overview", "overview", "grid-1x2", Action.VIEW, {"overview"}),
     ("Executive", "executive", "file-earmark-text", Action.VIEW, {"executive"}),
     ("Accounts", "accounts", "clouds", Action.VIEW, {"accounts", "account", "connect"}),
+    ("Instances", "instances", "hdd-stack", Action.VIEW, {"instances", "instance"}),
     ("Approvals", "approvals", "check2-square", Action.VIEW, {"approvals", "plan"}),
     ("Waivers", "waivers", "pause-circle-fill", Action.VIEW, {"waivers", "waiver", "new_waiver"}),
     ("Runs", "runs", "rocket-takeoff", Action.VIEW, {"runs", "run"}),

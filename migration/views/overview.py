@@ -9,11 +9,12 @@ from django.views.decorators.http import require_GET
 from migration import charts
 from migration.domain.permissions import Action
 from migration.queries import accounts as account_rows
-from migration.queries import fleet, needs, plans, runs, usage
+from migration.queries import fleet, needs, plans, runs, standing, usage
 from migration.queries.access import can, visible_accounts
 from migration.views.access import SignedIn, allowed
 
 TREND_DAYS = 60
+LOST = 6  # lines
 
 
 def calls_chart(days: Sequence[usage.UsageDay], *, today: date, key: str, height: str = "m") -> charts.Chart:
@@ -63,6 +64,7 @@ def overview(request: SignedIn) -> HttpResponse:
         "usage_chart": calls_chart(days, today=today, key="calls"),
         "left_chart": left_chart(days, today=today, key="left"),
         "pace": pace(days, today=today),
+        "lost": standing.lost(accounts)[:LOST],
         "needs": needs.needs(rows, inbox=plans.inbox(request.user), paused=runs.paused(request.user)),
         "busiest": account_rows.busiest(rows),
         "may_connect": can(request.user, Action.CONNECT),

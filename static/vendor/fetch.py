@@ -34,6 +34,7 @@ ICON_NAMES = (
     "file-earmark-text",
     "gear-fill",
     "grid-1x2",
+    "hdd-stack",
     "hourglass-split",
     "info-circle-fill",
     "journal-text",

@@ -8,7 +8,7 @@ import pytest
 from migration.actions import collection, inventory, judging, workloads
 from migration.actions.errors import Refused
 from migration.domain.facts import DefaultsFact, InstanceFact, MetadataOptions
-from migration.enums import ChangeState, RegressionKind, Role, Standing, Status
+from migration.enums import RegressionKind, Role, Standing, Status
 from migration.models import (
     AuditEvent,
     Change,
@@ -42,7 +42,7 @@ def claimed(scope: Scope):
     return claim
 
 
-def member(claim, *, born: int, asg="web", died: int | None = None, hours=None, **fields) -> Instance:
+def member(claim, *, born, asg="web", died=None, hours=None, **fields) -> Instance:
     """An instance of a group, born so many days ago at midnight UTC and quiet since; or dead since `died` days ago."""
     fields = {"status": Status.UNKNOWN, "usage_until": UNTIL} | fields
     if died is not None:
@@ -383,16 +383,4 @@ def test_a_change_of_ours_long_before_is_not_what_changed_it_now(claim):
 
 
 def sent(one: Instance, *, called_at: datetime) -> Change:
-    run = factories.run(one.account)
-    return Change.objects.create(
-        run=run,
-        instance=one,
-        target_account_id=one.account.account_id,
-        region=one.region,
-        target_instance_id=one.instance_id,
-        before=OPTIONS.as_aws(),
-        send={"HttpTokens": "required"},
-        after=OPTIONS.as_aws(),
-        state=ChangeState.VERIFIED,
-        called_at=called_at,
-    )
+    return factories.change(factories.run(one.account), one, called_at=called_at)

@@ -26,6 +26,9 @@ MATRIX: dict[str, Row] = {
     "accounts": LOOK,
     "account": LOOK,
     "connect": CONNECT,
+    "instances": LOOK,
+    "instance": LOOK,
+    "choose_hop_limit": PLAN,
     "test_role": PLAN,
     "draft_plan": PLAN,
     "plan": LOOK,
@@ -77,6 +80,8 @@ def address(name: str, world: World) -> str:
         return reverse(name, args=[world.account.account_id])
     if name in {"run", "run_progress", "stop_run", "resume_run"}:
         return reverse(name, args=[world.run.pk])
+    if name in {"instance", "choose_hop_limit"}:
+        return reverse(name, args=[world.account.instances.get().pk])
     if name in {"renew_waiver", "end_waiver"}:
         return reverse(name, args=[world.waived.pk])
     if name.endswith("waiver") and name != "new_waiver":
