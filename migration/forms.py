@@ -9,12 +9,13 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from migration.domain.accounts import PARTITION, ROLE_ARN, partition_of
 from migration.domain.onboarding import Filled, Way
-from migration.enums import Status, WaiverKind
+from migration.enums import LaunchSourceKind, Status, WaiverKind
 from migration.queries import waivers
 from migration.queries.account import InstanceFilters
 from migration.queries.accounts import ORDERS, AccountFilters
 from migration.queries.audit import AuditFilters
 from migration.queries.collection import SHOWN, QualityFilters
+from migration.queries.launches import ANSWERS, LaunchFilters
 from migration.queries.standing import ORDERS as FLEET_ORDERS
 from migration.queries.standing import FleetFilters
 
@@ -104,6 +105,17 @@ class QualityFilterForm(forms.Form):
 
     def filters(self) -> QualityFilters:
         return QualityFilters(**_usable(self))
+
+
+class LaunchFilterForm(forms.Form):
+    q = forms.CharField(required=False, max_length=100, strip=True)
+    account = forms.CharField(required=False, max_length=100, strip=True)
+    region = forms.CharField(required=False, max_length=32)
+    kind = forms.ChoiceField(required=False, choices=LaunchSourceKind.choices)
+    answer = forms.ChoiceField(required=False, choices=list(ANSWERS.items()))
+
+    def filters(self) -> LaunchFilters:
+        return LaunchFilters(**_usable(self))
 
 
 class AuditFilterForm(forms.Form):

@@ -3,7 +3,19 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path, re_path
 
-from migration.views import accounts, connect, executive, instances, overview, plans, quality, runs, site, waivers
+from migration.views import (
+    accounts,
+    connect,
+    executive,
+    instances,
+    launches,
+    overview,
+    plans,
+    quality,
+    runs,
+    site,
+    waivers,
+)
 
 ACCOUNT = r"^accounts/(?P<account_id>[0-9]{12})/"
 
@@ -18,6 +30,7 @@ urlpatterns = [
     path("instances/", instances.instances, name="instances"),
     path("instances/<int:pk>/", instances.instance, name="instance"),
     path("instances/<int:pk>/hop-limit/", instances.choose_hop_limit, name="choose_hop_limit"),
+    path("launch-sources/", launches.launch_sources, name="launch_sources"),
     path("plans/<int:pk>/", plans.plan, name="plan"),
     path("plans/<int:pk>/submit/", plans.submit_plan, name="submit_plan"),
     path("plans/<int:pk>/withdraw/", plans.withdraw_plan, name="withdraw_plan"),

@@ -10,7 +10,17 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from migration import charts
-from migration.enums import ChangeState, Outcome, RequestState, RoleState, RunState, Standing, Status, WaiverState
+from migration.enums import (
+    ChangeState,
+    LaunchAnswer,
+    Outcome,
+    RequestState,
+    RoleState,
+    RunState,
+    Standing,
+    Status,
+    WaiverState,
+)
 from migration.queries.collection import Heaps
 from migration.queries.progress import Mix
 from migration.queries.runs import Progress
@@ -30,6 +40,12 @@ ICONS: Mapping[str, str] = {
     Status.UNKNOWN: "question-circle-fill",
     Status.MANAGED: "gear-fill",
     Status.GONE: "x-circle-fill",
+}
+LAUNCHES: Mapping[LaunchAnswer, tuple[str, str]] = {
+    LaunchAnswer.SAFE: ("good", "shield-lock-fill"),
+    LaunchAnswer.V1_ALLOWED: ("warn", "exclamation-triangle-fill"),
+    LaunchAnswer.FAILS: ("bad", "x-circle-fill"),
+    LaunchAnswer.UNKNOWN: ("neutral", "question-circle-fill"),
 }
 # (tone, icon) of the states of requests, runs, changes, passes and roles.
 STATES: Mapping[type, Mapping[str, tuple[str, str]]] = {
@@ -224,6 +240,14 @@ def standing(value: str) -> dict[str, str]:
     """Where a workload or an account stands, as a badge."""
     tone, name = STANDINGS[value]
     return {"tone": tone, "icon": name, "label": Standing(value).label}
+
+
+@register.inclusion_tag("components/state.html")
+def launch_answer(value: str) -> dict[str, str]:
+    """What becomes of a launch, as a badge."""
+    answer = LaunchAnswer(value)
+    tone, name = LAUNCHES[answer]
+    return {"tone": tone, "icon": name, "label": answer.label}
 
 
 def _is_of(row: Any, field: str, table: Mapping[str, tuple[str, str]]) -> bool:

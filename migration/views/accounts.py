@@ -18,7 +18,7 @@ from migration.forms import AccountFilterForm, InstanceFilterForm
 from migration.models import Account
 from migration.queries import account as one
 from migration.queries import accounts as many
-from migration.queries import churn, fleet, standing, usage, waivers
+from migration.queries import churn, fleet, launches, standing, usage, waivers
 from migration.queries.access import can, visible_accounts
 from migration.views import buttons, fragments
 from migration.views.access import SignedIn, account_for, allowed
@@ -85,6 +85,8 @@ def account(request: SignedIn, account_id: str) -> HttpResponse:
         "history": one.history(found),
         "waivers": waivers.of_account(found),
         "waive": buttons.waive(user=request.user, account=found),
+        "launches": launches.counts(here),
+        "launch_readings": launches.readings(here),
         "gone": gone,
         "gone_days": CHURN_DAYS,
     }

@@ -32,6 +32,7 @@ PAGES = (
     ("Executive", "executive", "file-earmark-text", Action.VIEW, {"executive"}),
     ("Accounts", "accounts", "clouds", Action.VIEW, {"accounts", "account", "connect"}),
     ("Instances", "instances", "hdd-stack", Action.VIEW, {"instances", "instance"}),
+    ("Launch sources", "launch_sources", "play-circle-fill", Action.VIEW, {"launch_sources"}),
     ("Approvals", "approvals", "check2-square", Action.VIEW, {"approvals", "plan"}),
     ("Waivers", "waivers", "pause-circle-fill", Action.VIEW, {"waivers", "waiver", "new_waiver"}),
     ("Runs", "runs", "rocket-takeoff", Action.VIEW, {"runs", "run"}),
