@@ -20,7 +20,7 @@ from migration.domain.readiness import Subject, Verdict
 from migration.enums import DONE, LEFT, RegressionKind, Status
 from migration.models import Instance, RegionDefaults, Scope
 from migration.queries import evidence, waivers
-from migration.queries.surroundings import Surroundings, key_of
+from migration.queries.surroundings import Surroundings
 
 CHUNK = 1000
 VERDICT_FIELDS = (
@@ -119,7 +119,7 @@ class _Judging:
         for row in rows:
             window, subject = self._seen(row, days.get(row.pk, {}))
             verdict = readiness.judge(subject, window)
-            key = key_of(row)
+            key = workload.key_of_row(row)
             if key is not None:
                 self._gather(key, row, subject)
             if key is not None and verdict.status is Status.SETTLING and workload.young(subject, window):
@@ -137,7 +137,7 @@ class _Judging:
         for rows in _chunks(dead):
             days = evidence.v1_days([row.pk for row in rows], self.window)
             for row in rows:
-                key, v1 = key_of(row), days.get(row.pk, {})
+                key, v1 = workload.key_of_row(row), days.get(row.pk, {})
                 if key is not None and not _could_call(row):
                     self.gathered[key].hear(v1, gone=True)
                 elif key is not None and _in_window(row, v1, begin):
@@ -153,7 +153,7 @@ class _Judging:
             changed = []
             for row in rows:
                 window, subject = self._seen(row, days.get(row.pk, {}))
-                verdict, key = readiness.judge(subject, window), key_of(row)
+                verdict, key = readiness.judge(subject, window), workload.key_of_row(row)
                 if key is not None and key in together:
                     verdict = workload.lift(verdict, subject, window, key=key, together=together[key])
                 if self._settle(row, subject, window, verdict, around=around[row.pk], key=key):

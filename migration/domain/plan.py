@@ -11,7 +11,8 @@ from migration.domain.facts import MetadataOptions
 from migration.enums import Status
 
 VERSION = 1
-# The one field enforcement sends. HttpEndpoint never travels: sending it re-opens IMDS where it was off.
+# What enforcement sends; the hop limit goes beside it only where one was chosen. HttpEndpoint never travels: sending it
+# re-opens IMDS where it was off.
 SEND: Mapping[str, str | int] = {"HttpTokens": "required"}
 
 
@@ -30,6 +31,7 @@ class Candidate:
     last_v1_hour: datetime | None
     blockers: tuple[str, ...]
     warnings: tuple[str, ...]
+    hop_limit: int | None = None  # chosen for its workload
 
 
 def build(
@@ -72,7 +74,7 @@ def _change(one: Candidate, window_days: int) -> dict[str, Any]:
         "region": one.region,
         "name": one.name,
         "before": one.options.as_aws(),
-        "send": dict(SEND),
+        "send": _send(one),
         "reason": one.reason,
         "evidence": {
             "measured_days": one.measured_days,
@@ -82,6 +84,14 @@ def _change(one: Candidate, window_days: int) -> dict[str, Any]:
         },
         "warnings": list(one.warnings),
     }
+
+
+def _send(one: Candidate) -> dict[str, str | int]:
+    """Exactly what goes to AWS. A chosen hop limit only ever raises the one there is."""
+    now = one.options.http_put_response_hop_limit
+    if one.hop_limit is None or now is None or now >= one.hop_limit:
+        return dict(SEND)
+    return {**SEND, "HttpPutResponseHopLimit": one.hop_limit}
 
 
 def canonical(value: Any) -> str:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Protocol
 
 from migration.domain.readiness import HOURS, NOTHING, QUIET, Hours, Subject, Verdict, Window
 from migration.enums import Status, WorkloadKind
@@ -38,6 +39,22 @@ def key_of(*, asg_name: str, launch_template_id: str, instance_profile_arn: str)
         profile = instance_profile_arn.rpartition("/")[2]
         return Key(WorkloadKind.TEMPLATE, f"{launch_template_id} with {profile}" if profile else launch_template_id)
     return None
+
+
+class Launched(Protocol):
+    """What of an instance says which workload it belongs to."""
+
+    asg_name: str
+    launch_template_id: str
+    instance_profile_arn: str
+
+
+def key_of_row(row: Launched) -> Key | None:
+    return key_of(
+        asg_name=row.asg_name,
+        launch_template_id=row.launch_template_id,
+        instance_profile_arn=row.instance_profile_arn,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,11 @@ from django.db.models import QuerySet
 
 from migration.domain import risk
 from migration.domain.readiness import NOTHING, Hours
-from migration.domain.workload import Key
+from migration.domain.workload import Key, key_of_row
 from migration.enums import WorkloadKind
 from migration.models import Account, Image, Instance, InstanceDay, LaunchSource, OptionChange, Regression, Workload
 from migration.queries import evidence, launches
 from migration.queries.planning import options_of
-from migration.queries.surroundings import key_of
 
 SIBLINGS = 12
 CHANGES = 20
@@ -57,7 +56,7 @@ def history(instance: Instance) -> list[OptionChange]:
 
 
 def workload(instance: Instance) -> Workload | None:
-    key = key_of(instance)
+    key = key_of_row(instance)
     if key is None:
         return None
     here = Workload.objects.filter(account_id=instance.account_id, region=instance.region)
@@ -78,7 +77,7 @@ def members(account_pk: int, region: str, key: Key) -> QuerySet[Instance]:
 
 def siblings(instance: Instance) -> list[Instance]:
     """Other members of its workload, the living and the loudest first."""
-    key = key_of(instance)
+    key = key_of_row(instance)
     if key is None:
         return []
     others = members(instance.account_id, instance.region, key).exclude(pk=instance.pk)

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from migration.domain import workload
 from migration.domain.facts import MetadataOptions
 from migration.domain.plan import Candidate
 from migration.enums import Status
-from migration.models import Account, Instance
+from migration.models import Account, Instance, Workload
 
 FRESH = timedelta(days=2)
 
@@ -40,6 +41,7 @@ def closed_regions(account: Account) -> frozenset[str]:
 def candidates(account: Account, *, now: datetime) -> Iterator[Candidate]:
     """Every instance of the account that is not gone, with the verdict of the last pass while that is fresh."""
     closed = closed_regions(account)
+    chosen = _hop_limits(account)
     for row in Instance.objects.filter(account=account, gone_at__isnull=True).iterator(chunk_size=2000):
         stale = stale_because(row, closed=closed, now=now) if row.status == Status.READY else ""
         yield Candidate(
@@ -54,4 +56,14 @@ def candidates(account: Account, *, now: datetime) -> Iterator[Candidate]:
             last_v1_hour=row.last_v1_hour,
             blockers=tuple(row.blockers),
             warnings=tuple(row.warnings),
+            hop_limit=chosen.get((row.region, workload.key_of_row(row))),
         )
+
+
+def _hop_limits(account: Account) -> dict[tuple[str, workload.Key | None], int | None]:
+    """What was chosen for workloads, by Region and workload."""
+    rows = Workload.objects.filter(account=account, hop_limit__isnull=False)
+    return {
+        (region, workload.Key(kind, name)): limit
+        for region, kind, name, limit in rows.values_list("region", "kind", "name", "hop_limit")
+    }

@@ -8,15 +8,6 @@ from migration.models import Instance, RegionDefaults, Workload
 from migration.queries import launches
 
 
-def key_of(row: Instance) -> workload.Key | None:
-    """The workload of a stored instance."""
-    return workload.key_of(
-        asg_name=row.asg_name,
-        launch_template_id=row.launch_template_id,
-        instance_profile_arn=row.instance_profile_arn,
-    )
-
-
 class Surroundings:
     """Of one account in one Region: what holds for all of it is read once, what concerns instances chunk by chunk."""
 
@@ -36,7 +27,7 @@ class Surroundings:
         return {row.pk: self._around(row) for row in rows}
 
     def _around(self, row: Instance) -> Around:
-        key = key_of(row)
+        key = workload.key_of_row(row)
         next_one = self.launching.of(row.asg_name, row.launch_template_id, row.launch_template_version)
         return Around(
             hop_limit_choice=None if key is None else self.hop_limits.get(key),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from migration.models import (
     Scope,
     Workload,
 )
+from migration.queries.planning import candidates
 from tests import factories
 from tests.factories import NOW
 
@@ -44,13 +46,13 @@ def claimed(scope: Scope):
 
 def member(claim, *, born, asg="web", died=None, hours=None, **fields) -> Instance:
     """An instance of a group, born so many days ago at midnight UTC and quiet since; or dead since `died` days ago."""
-    fields = {"status": Status.UNKNOWN, "usage_until": UNTIL} | fields
+    told: dict[str, Any] = {"status": Status.UNKNOWN, "usage_until": UNTIL} | fields
     if died is not None:
         ended = MIDNIGHT - died * DAY
-        fields |= {"status": Status.GONE, "gone_at": ended, "ended_at": ended}
+        told |= {"status": Status.GONE, "gone_at": ended, "ended_at": ended}
     begin = MIDNIGHT - born * DAY
     account = Scope.objects.get(pk=claim.scope_id).account
-    row = factories.instance(account, asg_name=asg, first_launched_at=begin, launched_at=begin, **fields)
+    row = factories.instance(account, asg_name=asg, first_launched_at=begin, launched_at=begin, **told)
     for back in range(min(born, 16), died or 0, -1):
         factories.instance_day(row, TODAY - back * DAY, hours=hours)
     if died is None:
@@ -185,7 +187,7 @@ def test_a_person_chooses_the_hop_limit_of_a_workload_and_it_is_audited(claim):
 
     assert Workload.objects.get().hop_limit == 2
     event = AuditEvent.objects.get(verb="workload.hop_limit_chosen")
-    assert (event.actor, event.before, event.after["hop_limit"]) == ("ellen", {"hop_limit": None}, 2)
+    assert (event.actor, event.before, (event.after or {})["hop_limit"]) == ("ellen", {"hop_limit": None}, 2)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +229,7 @@ def test_calls_after_it_was_ready_are_a_regression(claim):
     day = one.days.get(day=TODAY - DAY)
     day.v1_calls, day.v1_hours = 4, None
     day.delete()
-    factories.instance_day(one, TODAY - DAY, hours=[0] * 23 + [4])
+    factories.instance_day(one, TODAY - DAY, hours=[*[0] * 23, 4])
     judge(claim)
 
     assert lost() == [(RegressionKind.V1_AFTER_READY, one.instance_id, True)]
@@ -384,3 +386,14 @@ def test_a_change_of_ours_long_before_is_not_what_changed_it_now(claim):
 
 def sent(one: Instance, *, called_at: datetime) -> Change:
     return factories.change(factories.run(one.account), one, called_at=called_at)
+
+
+def test_the_hop_limit_chosen_for_a_workload_stands_in_the_plan_of_its_members_alone(claim):
+    member(claim, born=40)
+    other = member(claim, born=40, asg="other")
+    judge(claim)
+    Workload.objects.filter(name="web").update(hop_limit=2)
+
+    found = {one.instance_id: one.hop_limit for one in candidates(other.account, now=NOW)}
+    assert sorted(found.values(), key=str) == [2, None]
+    assert found[other.instance_id] is None

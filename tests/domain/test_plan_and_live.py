@@ -105,3 +105,20 @@ AFTER_WRITE = {
 @pytest.mark.parametrize(("fact", "check"), AFTER_WRITE.values(), ids=AFTER_WRITE.keys())
 def test_a_fresh_read_decides_whether_it_is_done(fact, check):
     assert live.after_write(live=fact, before=BEFORE, send=SEND)[0] is check
+
+
+@pytest.mark.parametrize(
+    ("limit", "chosen", "sent"),
+    [
+        (1, None, {"HttpTokens": "required"}),
+        (1, 2, {"HttpTokens": "required", "HttpPutResponseHopLimit": 2}),
+        (2, 2, {"HttpTokens": "required"}),
+        (3, 2, {"HttpTokens": "required"}),
+        (None, 2, {"HttpTokens": "required"}),
+    ],
+)
+def test_a_plan_carries_the_hop_limit_chosen_for_a_workload_and_only_raises_it(limit, chosen, sent):
+    one = candidate(options=replace(OPTIONS, http_put_response_hop_limit=limit), hop_limit=chosen)
+    made = plan.build(account_id="1" * 12, candidates=[one], window_days=14, as_of=NOW)
+
+    assert made["changes"][0]["send"] == sent

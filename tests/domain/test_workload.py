@@ -211,10 +211,17 @@ def test_taking_a_siblings_datapoints_away_never_makes_the_young_one_readier(sib
         if value is not None
     ]
     taken = data.draw(st.lists(st.sampled_from(places), max_size=30)) if places else []
-    poorer = [(life, {day: list(hours) for day, hours in v1.items()}) for life, v1 in siblings]
-    for number, day, hour in taken:
-        poorer[number][1][day][hour] = None
-    poorer = [(life, {day: tuple(hours) for day, hours in v1.items()}) for life, v1 in poorer]
+    holes = set(taken)
+    poorer = [
+        (
+            life,
+            {
+                day: tuple(None if (n, day, at) in holes else value for at, value in enumerate(hours))
+                for day, hours in v1.items()
+            },
+        )
+        for n, (life, v1) in enumerate(siblings)
+    ]
 
     assert RANK[verdict(gathered(*poorer)).status] <= RANK[verdict(gathered(*siblings)).status]
 

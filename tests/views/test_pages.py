@@ -79,7 +79,7 @@ def _one_more(author, decider):
 @pytest.mark.parametrize(
     ("name", "queries"),
     [
-        ("overview", 24),
+        ("overview", 25),
         ("executive", 14),
         ("accounts", 17),
         ("approvals", 10),
@@ -109,7 +109,7 @@ def test_an_account_costs_the_same_queries_for_one_instance_and_for_three(client
         factories.instance(account)
     client.force_login(factories.user("someone", Role.VIEWER))
 
-    with django_assert_num_queries(21):
+    with django_assert_num_queries(31):
         client.get(reverse("account", args=[account.account_id]))
 
 

@@ -26,6 +26,7 @@ MATRIX: dict[str, Row] = {
     "accounts": LOOK,
     "account": LOOK,
     "connect": CONNECT,
+    "launch_sources": LOOK,
     "instances": LOOK,
     "instance": LOOK,
     "choose_hop_limit": PLAN,
