@@ -12,7 +12,7 @@ from migration.domain.gaps import ADVICE, alike
 from migration.domain.schedule import Cadences, breaker_open
 from migration.enums import GapKind, Outcome, ScopeState
 from migration.models import Account, Instance, Scope, ScopeDay
-from migration.queries import health
+from migration.queries import health, links
 from migration.queries.fleet import UNREADABLE
 from migration.queries.probes import Probe, probe_of
 
@@ -295,6 +295,11 @@ class Cell:
     @property
     def coverage(self) -> float | None:
         return self.measured / self.expected if self.measured is not None and self.expected else None
+
+    @property
+    def together(self) -> bool:
+        """The usage is read through the monitoring account, with other accounts'."""
+        return links.is_shown(self.scope)
 
     @property
     def tone(self) -> str:

@@ -11,6 +11,17 @@ EARLY = timedelta(minutes=15)  # taken so long before it is due, with those that
 LEFT_FOR = timedelta(minutes=30)  # overdue for longer, it is read by its own role
 
 
+def is_shown(scope: Scope) -> bool:
+    """The monitoring account reads the scope's usage: it is linked, and was read whole, by its own role, since then."""
+    return (
+        bool(settings.IMDSDASH_MONITORING_ACCOUNT)
+        and scope.linked_to == settings.IMDSDASH_MONITORING_ACCOUNT
+        and scope.linked_since is not None
+        and scope.usage_until is not None
+        and scope.usage_until >= scope.linked_since
+    )
+
+
 def is_left(scope: Scope, *, now: datetime) -> bool:
     """The scope's usage is left to the monitoring account: it is linked, and everything that is still to be asked lies
     after its link was known, for it was read whole by its own role, inventory and usage, since then; its last pass
@@ -19,11 +30,7 @@ def is_left(scope: Scope, *, now: datetime) -> bool:
     Whatever fails, or is not done in time, makes this False: then the scope's own role reads it, as without a link.
     """
     return (
-        bool(settings.IMDSDASH_MONITORING_ACCOUNT)
-        and scope.linked_to == settings.IMDSDASH_MONITORING_ACCOUNT
-        and scope.linked_since is not None
-        and scope.usage_until is not None
-        and scope.usage_until >= scope.linked_since
+        is_shown(scope)
         and scope.usage_at is not None
         and scope.inventory_at is not None
         and scope.attempts == 0

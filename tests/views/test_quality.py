@@ -180,6 +180,26 @@ def test_one_account_tells_every_region_with_awss_words(as_):
     assert ("other" in told, "ap-south-1" in told) == (False, False)
 
 
+MONITORING = "999900000000"
+
+
+@pytest.mark.parametrize(
+    ("linked", "said"),
+    [
+        ({"linked_to": MONITORING, "linked_since": NOW - timedelta(days=3)}, True),
+        ({"linked_to": MONITORING, "linked_since": NOW}, False),  # its own role has not read it since
+        ({"linked_to": "999900000001", "linked_since": NOW - timedelta(days=3)}, False),
+        ({}, False),
+    ],
+)
+def test_usage_that_is_read_through_the_monitoring_account_says_so(as_, settings, linked, said):
+    settings.IMDSDASH_MONITORING_ACCOUNT = MONITORING
+    account = factories.account()
+    factories.scope(account, **linked)
+
+    assert ("read through the monitoring account" in page(as_, account=account.account_id)) is said
+
+
 @pytest.mark.parametrize("wrong", ["123", "000000000000", "\x00", "'; drop table", "00000000000\u0661"])
 def test_an_account_that_is_none_is_not_found(as_, wrong):
     factories.account()
