@@ -242,6 +242,7 @@ class _Judging:
     def _workloads(self) -> Iterable[workloads.Found]:
         for key in {*self.gathered, *(key for key in self.members if key is not None)}:
             members = self.members.get(key) or _Members()
+            launches = self.around.launching.of_key(key)
             yield workloads.Found(
                 key=key,
                 together=self.gathered[key].result(),
@@ -250,6 +251,7 @@ class _Judging:
                 seen=members.seen,
                 risk=members.risk,
                 window_days=self.window.days,
+                launches=None if launches is None else launches.answer_now,
             )
 
 

@@ -15,7 +15,7 @@ from migration.actions.errors import Refused
 from migration.domain.permissions import Action
 from migration.domain.standing import Facts, stand
 from migration.domain.workload import Key, Together
-from migration.enums import DONE, LEFT
+from migration.enums import DONE, LEFT, LaunchAnswer
 from migration.models import Workload
 from migration.queries import access
 
@@ -51,6 +51,7 @@ class Found:
     seen: int
     risk: int
     window_days: int
+    launches: LaunchAnswer | None  # what its next member would get; None: not read
 
 
 def store(*, claim: ScopeClaim, found: Iterable[Found], now: datetime) -> None:
@@ -82,6 +83,8 @@ def _row(claim: ScopeClaim, one: Found, now: datetime) -> list[Any]:
             seen=one.seen,
             dead_calling=together.gone_calling,
             dead_calls=together.gone_calls,
+            launches={} if one.launches is None else {one.launches.value: 1},
+            launches_read=one.launches is not None,
             v1_calls=together.calls,
         )
     )

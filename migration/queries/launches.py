@@ -7,7 +7,9 @@ from typing import Any
 
 from django.db.models import Count, F, Max, Q, QuerySet
 
-from migration.enums import GapKind, LaunchAnswer, LaunchSourceKind, Level
+from migration.domain.launch import WORST
+from migration.domain.workload import Key
+from migration.enums import GapKind, LaunchAnswer, LaunchSourceKind, Level, WorkloadKind
 from migration.models import Account, LaunchReading, LaunchSource, Scope
 from migration.queries.access import among
 
@@ -43,6 +45,14 @@ class Launching:
         if asg_name:
             return self.groups.get(asg_name)
         return self.versions.get((template_id, template_version))
+
+    def of_key(self, key: Key) -> Comeback | None:
+        """What launches the next member of a workload; of a template the worst version in use."""
+        if key.kind == WorkloadKind.ASG:
+            return self.groups.get(key.name)
+        template = key.name.partition(" with ")[0]
+        found = [one for (template_id, _), one in self.versions.items() if template_id == template]
+        return min(found, key=lambda one: WORST.index(one.answer_now), default=None)
 
 
 def comes_back(account_pk: int, region: str) -> Launching:

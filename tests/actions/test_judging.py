@@ -397,3 +397,21 @@ def test_the_hop_limit_chosen_for_a_workload_stands_in_the_plan_of_its_members_a
     found = {one.instance_id: one.hop_limit for one in candidates(other.account, now=NOW)}
     assert sorted(found.values(), key=str) == [2, None]
     assert found[other.instance_id] is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "standing"),
+    [
+        ("safe", Standing.DONE),
+        ("v1_allowed", Standing.COMES_BACK),
+        ("unknown", Standing.UNSURE),
+        (None, Standing.UNSURE),
+    ],
+)
+def test_case_28_a_workload_that_is_enforced_stands_as_what_its_group_launches_next(claim, answer, standing):
+    one = member(claim, born=40, http_tokens="required")
+    if answer:
+        factories.launch_source(one.account, kind="asg", source_id="web", name="web", answer_now=answer)
+    judge(claim)
+
+    assert Workload.objects.get().standing == standing
