@@ -2,7 +2,7 @@
 
 from migration.charts.calendar import Calendar, calendar
 from migration.charts.figure import DASH, Chart, Table
-from migration.charts.hours import Sheet, sheet
+from migration.charts.hours import Sheet, Span, sheet
 from migration.charts.left import instances_left
 from migration.charts.svg import Segment, Spark, segments, spark
 from migration.charts.trend import Pace, Trend, calls_sentence, pace, trend
@@ -16,6 +16,7 @@ __all__ = [
     "Pace",
     "Segment",
     "Sheet",
+    "Span",
     "Spark",
     "Table",
     "Trend",

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 
 from migration.charts.figure import number
 
-HOURS = 24
+HOUR = timedelta(hours=1)
 STEPS = 5  # classes of the style sheet for hours with calls, by their share of the loudest
 
 
@@ -14,7 +14,7 @@ STEPS = 5  # classes of the style sheet for hours with calls, by their share of 
 class Cell:
     hour: int
     calls: int | None
-    kind: str  # a class of the style sheet: gap, open (not over yet), v0 to v5 by how loud
+    kind: str  # a class of the style sheet: gap, before, open, v0 to v5 by how loud
     words: str
 
 
@@ -34,31 +34,40 @@ class Sheet:
     sentence: str
 
 
-def sheet(*, key: str, noun: str, days: Sequence[tuple[date, Sequence[int | None]]], until: int | None = None) -> Sheet:
-    """`days`: (UTC day, its 24 hours), oldest first. `until`: the first hour of the last day that is not over yet; it
-    and what follows is neither measured nor missing.
-    """
+@dataclass(frozen=True)
+class Span:
+    """What can be known at all: from the launch on, up to the hour that CloudWatch was asked for."""
+
+    born: datetime | None
+    until: datetime
+
+    def kind(self, start: datetime) -> str:
+        """Of an hour without a datapoint: not born yet, not read yet, or a gap."""
+        if self.born is not None and start + HOUR <= self.born:
+            return "before"
+        return "open" if start + HOUR > self.until else "gap"
+
+
+def sheet(*, key: str, noun: str, days: Sequence[tuple[date, Sequence[int | None]]], span: Span) -> Sheet:
+    """`days`: (UTC day, its 24 hours), oldest first; the newest is drawn first."""
     loudest = max((calls for _, hours in days for calls in hours if calls), default=0)
-    last = days[-1][0] if days else None
     rows = []
     for day, hours in reversed(days):
-        open_from = until if day == last and until is not None else HOURS
-        cells = [
-            _cell(day, hour, calls, noun=noun, loudest=loudest, over=hour < open_from)
-            for hour, calls in enumerate(hours)
-        ]
+        cells = [_cell(day, hour, calls, noun=noun, loudest=loudest, span=span) for hour, calls in enumerate(hours)]
         known = [calls for calls in hours if calls is not None]
         rows.append(Row(day, cells, sum(known) if known else None, len(known)))
     return Sheet(key, noun, rows, _sentence(noun, rows))
 
 
-def _cell(day: date, hour: int, calls: int | None, *, noun: str, loudest: int, over: bool) -> Cell:
+WORDS = {"before": "not launched yet", "open": "not read yet", "gap": "no datapoint, so not known"}
+
+
+def _cell(day: date, hour: int, calls: int | None, *, noun: str, loudest: int, span: Span) -> Cell:
     when = f"{day:%-d %B}, {hour:02}:00 UTC"
     if calls is not None:
         return Cell(hour, calls, f"v{_step(calls, loudest)}", f"{when}: {number(calls)} {noun}")
-    if not over:
-        return Cell(hour, None, "open", f"{when}: not over yet")
-    return Cell(hour, None, "gap", f"{when}: no datapoint, so not known")
+    kind = span.kind(datetime.combine(day, time(hour), UTC))
+    return Cell(hour, None, kind, f"{when}: {WORDS[kind]}")
 
 
 def _step(calls: int | None, loudest: int) -> int:
@@ -69,7 +78,7 @@ def _step(calls: int | None, loudest: int) -> int:
 
 def _sentence(noun: str, rows: Sequence[Row]) -> str:
     measured = sum(row.measured for row in rows)
-    owed = sum(cell.kind != "open" for row in rows for cell in row.cells)
+    owed = sum(cell.kind not in {"open", "before"} for row in rows for cell in row.cells)
     total = sum(row.total or 0 for row in rows)
     if not measured:
         return "No hour of these days has a datapoint; that is not zero."

@@ -79,12 +79,13 @@ def _sheets(instance: Instance, *, now: datetime) -> list[charts.Sheet]:
     required, and the other takes its place.
     """
     days = one.days(instance, today=now.astimezone(UTC).date(), count=GRID_DAYS)
-    hour = now.astimezone(UTC).hour
+    until = min(now, instance.usage_until) if instance.usage_until else now
+    span = charts.Span(born=instance.first_launched_at, until=until)
     found: list[dict[str, Any]] = [{"key": "v1", "noun": "IMDSv1 calls", "days": [(day.day, day.v1) for day in days]}]
     if any(any(value is not None for value in day.rejected) for day in days):
         rejected = [(day.day, day.rejected) for day in days]
         found.insert(0, {"key": "rejected", "noun": "rejected IMDSv1 calls", "days": rejected})
-    return [charts.sheet(**told, until=hour) for told in found]
+    return [charts.sheet(**told, span=span) for told in found]
 
 
 @require_POST

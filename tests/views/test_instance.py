@@ -51,13 +51,16 @@ def test_an_hour_without_a_datapoint_is_hatched_and_never_drawn_as_none(shop, as
     assert "23 h" in text
 
 
-def test_hours_that_are_not_over_are_not_missing(shop, as_):
-    row = factories.instance(shop)
+def test_hours_before_the_launch_and_after_the_last_reading_are_not_missing(shop, as_):
+    born = NOW - timedelta(days=1, hours=3)
+    row = factories.instance(shop, first_launched_at=born, usage_until=NOW - timedelta(hours=2))
     factories.instance_day(row, TODAY, hours=[0] * 6 + [None] * 18)
     text = page(as_("viewer"), row)
 
-    assert 'title="20 November, 08:00 UTC: no datapoint, so not known"' in text
-    assert 'title="20 November, 09:00 UTC: not over yet"' in text
+    assert 'title="19 November, 05:00 UTC: not launched yet"' in text
+    assert 'title="19 November, 06:00 UTC: no datapoint, so not known"' in text
+    assert 'title="20 November, 06:00 UTC: no datapoint, so not known"' in text
+    assert 'title="20 November, 07:00 UTC: not read yet"' in text
 
 
 def test_the_history_says_whether_a_run_or_somebody_else_did_it(shop, as_):
