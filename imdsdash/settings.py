@@ -328,6 +328,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 25},
     },
+    "look-into-user-data": {
+        "task": "migration.tasks.userdata.dispatch",
+        "schedule": crontab(minute="*/10"),
+        "options": {"expires": 540},
+    },
     "forget-what-is-old": {
         "task": "migration.tasks.retention.prune",
         "schedule": crontab(hour="3", minute="17"),
@@ -365,6 +370,9 @@ IMDSDASH_PRICE_SOURCE = env.str(
     "IMDSDASH_PRICE_SOURCE", default="us-east-1 list price as quoted by third parties; your bill has your own"
 )
 IMDSDASH_COLLECT_THREADS = whole("IMDSDASH_COLLECT_THREADS", 4, least=1, most=64)
+# Looking into user data is off until somebody switches it on: people keep secrets there. It has a role of its own.
+IMDSDASH_USER_DATA = flag("IMDSDASH_USER_DATA", default=False)
+IMDSDASH_USER_DATA_ROLE = matching("IMDSDASH_USER_DATA_ROLE", "imdsdash-userdata", r"[\w+=,.@/-]+", "imdsdash-userdata")
 IMDSDASH_READER_ROLE = matching("IMDSDASH_READER_ROLE", "imdsdash-reader", r"[\w+=,.@/-]+", "imdsdash-reader")
 IMDSDASH_ENFORCER_ROLE = matching("IMDSDASH_ENFORCER_ROLE", "imdsdash-enforcer", r"[\w+=,.@/-]+", "imdsdash-enforcer")
 IMDSDASH_EXTERNAL_ID = matching("IMDSDASH_EXTERNAL_ID", "", r"[\w+=,.@:/-]{2,1224}", "a text of 2 to 1224 characters")

@@ -33,6 +33,16 @@ LEFT = (
 NOT_OURS = (Status.GONE, Status.MANAGED)
 
 
+class UserData(TextChoices):
+    """What looking into an instance's user data came to."""
+
+    NOT_READ = "", "Not read"
+    NONE = "none", "It has none"
+    QUIET = "quiet", "No IMDSv1 call found"
+    FINDINGS = "findings", "Something found"
+    REFUSED = "refused", "Could not be read"
+
+
 class WorkloadKind(TextChoices):
     """What makes instances siblings: who launched them."""
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sandbox.protocol import Request
     from sandbox.world import Account
 
-KINDS: Final = ("reader", "enforcer", "admin")
+KINDS: Final = ("reader", "enforcer", "user-data", "admin")
 
 _ALLOWED: Final = {
     "reader": ("*:Describe*", "*:Get*", "*:List*"),
@@ -20,6 +20,7 @@ _ALLOWED: Final = {
         "ec2:ModifyInstanceMetadataOptions", "ec2:ModifyInstanceMetadataDefaults", "ec2:DescribeInstances",
         "ec2:DescribeInstanceStatus", "ec2:GetInstanceMetadataDefaults", "ec2:DescribeRegions",
     ),
+    "user-data": ("ec2:DescribeInstanceAttribute",),
     "admin": ("*",),
     "user": ("*",),
 }  # fmt: skip
@@ -31,6 +32,8 @@ def check(account: Account, principal: Principal, request: Request) -> None:
     if action == "sts:GetCallerIdentity":
         return
     allowed = any(fnmatchcase(action, pattern) for pattern in _ALLOWED[principal.kind])
+    if principal.kind == "reader" and action == "ec2:DescribeInstanceAttribute":
+        allowed = False  # people keep secrets in user data
     if not allowed or any(_denies(rule, action, request.region) for rule in account.deny):
         raise denied(request, principal.arn)
 

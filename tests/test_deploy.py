@@ -28,12 +28,14 @@ POLICIES = {
     "reader": ("reader-role.json", ("roles.yaml", "ReaderRole"), ("account", "reader")),
     "enforcer": ("enforcer-role.json", ("roles.yaml", "EnforcerRole"), ("account", "enforcer")),
     "monitoring": ("monitoring-role.json", ("monitoring.yaml", "MonitoringRole"), ("monitoring", "monitoring")),
+    "user data": ("user-data-role.json", ("user-data.yaml", "UserDataRole"), ("user-data", "user_data")),
     "central": ("central-policy.json", ("central.yaml", "CentralPolicy"), ("central", "central")),
 }
 TRUSTS = [
     (("roles.yaml", "ReaderRole"), "account"),
     (("roles.yaml", "EnforcerRole"), "account"),
     (("monitoring.yaml", "MonitoringRole"), "monitoring"),
+    (("user-data.yaml", "UserDataRole"), "user-data"),
 ]
 
 
@@ -209,7 +211,7 @@ def test_every_role_of_a_template_has_that_trust(in_template: tuple[str, str], _
     assert found == trust("CentralRoleArn", "ExternalId", "OrganizationId")
 
 
-@pytest.mark.parametrize("module", ["account", "monitoring"])
+@pytest.mark.parametrize("module", ["account", "monitoring", "user-data"])
 def test_every_role_of_terraform_has_that_trust(hcl2, module: str):
     organization = "${compact([var.organization_id])}"
 
@@ -255,7 +257,12 @@ def test_the_reader_may_do_what_the_reading_code_calls_and_nothing_else():
     wanted = {action for action in called(AWS) if action.startswith(("ec2:", "cloudwatch:", "autoscaling:"))}
 
     assert wanted > {"ec2:DescribeInstances", "cloudwatch:GetMetricData"}
-    assert allowed("reader") == wanted
+    assert allowed("reader") == wanted - allowed("user data")
+
+
+def test_user_data_is_read_with_a_role_of_its_own_and_by_no_other():
+    assert allowed("user data") == {"ec2:DescribeInstanceAttribute"}
+    assert not [name for name in POLICIES if name != "user data" and allowed("user data") & allowed(name)]
 
 
 def test_the_monitoring_role_may_read_metrics_and_links_and_nothing_else():
@@ -275,6 +282,7 @@ def test_the_central_role_may_do_what_discovery_calls_and_enter_the_roles():
         "imdsdash-reader",
         "imdsdash-enforcer",
         "imdsdash-monitoring",
+        "imdsdash-userdata",
     ]
 
 

@@ -218,3 +218,14 @@ def spot_requests(edge: Edge, target: Target, region: str) -> Iterator[list[Spot
         if not token:
             return
         more = {"NextToken": token}
+
+
+def user_data(edge: Edge, target: Target, region: str, instance_id: str) -> str:
+    """DescribeInstanceAttribute of `userData`, base64; empty when there is none. One instance a call.
+
+    What it returns may hold secrets: it goes to `domain.userdata` and nowhere else. Raises AwsError.
+    """
+    answer = edge.ask(
+        target, "ec2", region, "describe_instance_attribute", InstanceId=instance_id, Attribute="userData"
+    )
+    return str(answer.get("UserData", {}).get("Value") or "")

@@ -20,6 +20,7 @@ from botocore.loaders import Loader, create_loader
 OPERATIONS = {
     "ec2": (
         "DescribeImages",
+        "DescribeInstanceAttribute",
         "DescribeInstances",
         "DescribeLaunchTemplateVersions",
         "DescribeLaunchTemplates",
@@ -51,6 +52,7 @@ MEMBERS = {
         "LaunchTime",
         "NetworkInterfaces",
     ),
+    ("ec2", "InstanceAttribute"): ("UserData",),
     ("ec2", "InstanceState"): ("Name",),
     ("ec2", "IamInstanceProfile"): ("Arn",),
     ("ec2", "OperatorResponse"): ("Managed", "Principal"),

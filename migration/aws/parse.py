@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from migration.domain.containers import keeps
 from migration.domain.facts import DefaultsFact, InstanceFact, MetadataOptions
 
 STOPPED_AT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)")
@@ -41,7 +42,7 @@ def instance(member: Mapping[str, Any], *, keep: frozenset[str] = frozenset()) -
         public=bool(member.get("PublicIpAddress")),
         operator_managed=bool(operator.get("Managed", False)),
         operator_principal=operator.get("Principal", ""),
-        tags={key: value for key, value in tags.items() if key in keep},
+        tags={key: value for key, value in tags.items() if key in keep or keeps(key)},
         launched_at=member.get("LaunchTime"),
         first_launched_at=_first_launch(member),
         stopped_at=_stopped_at(member.get("StateTransitionReason", "")) if state == "stopped" else None,

@@ -4,7 +4,7 @@ from migration.models.access import Grant
 from migration.models.audit import AuditEvent, AuditHead
 from migration.models.decision import Approval, Change, EnforcementRequest, Run, Waiver
 from migration.models.history import OptionChange, Regression
-from migration.models.inventory import Instance
+from migration.models.inventory import Finding, Instance
 from migration.models.launches import (
     AutoScalingGroup,
     Image,
@@ -16,7 +16,7 @@ from migration.models.launches import (
     SpotRequest,
 )
 from migration.models.notification import Notification
-from migration.models.organization import Account, ApiDay, RegionDefaults, Scope
+from migration.models.organization import Account, ApiDay, RegionDefaults, Scope, UserDataReading
 from migration.models.usage import CollectionRun, InstanceDay, ScheduledRun, ScopeDay
 from migration.models.workload import Workload
 
@@ -30,6 +30,7 @@ __all__ = [
     "Change",
     "CollectionRun",
     "EnforcementRequest",
+    "Finding",
     "Grant",
     "Image",
     "Instance",
@@ -48,6 +49,7 @@ __all__ = [
     "Scope",
     "ScopeDay",
     "SpotRequest",
+    "UserDataReading",
     "Waiver",
     "Workload",
 ]

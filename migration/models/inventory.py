@@ -1,7 +1,7 @@
 from django.db import models
 from django.db.models import F, Q
 
-from migration.enums import Attribution, Status
+from migration.enums import Attribution, Status, UserData
 from migration.models.organization import Account
 
 
@@ -50,6 +50,11 @@ class Instance(models.Model):
     attributed_by = models.CharField(max_length=16, choices=Attribution, blank=True, default=Attribution.NONE)
     first_enforced_at = models.DateTimeField(null=True, blank=True)  # first time we saw required+applied
 
+    # Its user data, where reading it is switched on: never the text itself, only what was found in it.
+    user_data_read_at = models.DateTimeField(null=True, blank=True)
+    user_data = models.CharField(max_length=16, choices=UserData, blank=True, default=UserData.NOT_READ)
+    container_hints = models.JSONField(default=list, blank=True)  # what it says of containers: [runtime, hops]
+
     # The verdict of domain.readiness, written with the pass that made it.
     status = models.CharField(max_length=16, choices=Status, default=Status.UNKNOWN)
     status_reason = models.CharField(max_length=400, blank=True, default="")
@@ -86,3 +91,25 @@ class Instance(models.Model):
 
     def __str__(self) -> str:
         return self.instance_id
+
+
+class Finding(models.Model):
+    """One statement of an instance's user data that calls IMDSv1, or may. Secrets in it are masked."""
+
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="findings", db_index=False)
+    part = models.PositiveSmallIntegerField()
+    line = models.PositiveIntegerField()
+    kind = models.CharField(max_length=16)  # domain.userdata.Kind
+    certain = models.BooleanField()
+    language = models.CharField(max_length=16, blank=True, default="")
+    statement = models.CharField(max_length=320, blank=True, default="")
+    advice = models.TextField(blank=True, default="")
+    is_rewrite = models.BooleanField(default=False)
+    found_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("part", "line", "pk")
+        indexes = [models.Index(fields=("instance", "part", "line"), name="finding_instance")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} in line {self.line}"

@@ -91,6 +91,19 @@ class Scope(Leased):
         return f"{self.account_id}/{self.region}"
 
 
+class UserDataReading(Leased):
+    """The queue of looking into user data: one account in one Region, and how the last look went."""
+
+    scope = models.OneToOneField(Scope, on_delete=models.CASCADE, related_name="user_data_reading")
+    read_at = models.DateTimeField(null=True, blank=True)  # last time nothing was left to look at
+    left = models.PositiveIntegerField(default=0)
+    gap = models.CharField(max_length=20, choices=GapKind, blank=True, default=GapKind.NONE)
+    gap_message = models.TextField(blank=True, default="")  # AWS's own words
+
+    def __str__(self) -> str:
+        return f"user data of {self.scope_id}"
+
+
 class ApiDay(models.Model):
     """What collecting one scope on one UTC day asked of AWS: the meter of calls and of cost."""
 

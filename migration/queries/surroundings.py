@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
-from migration.domain import workload
-from migration.domain.obstacles import Around
-from migration.models import Instance, RegionDefaults, Workload
-from migration.queries import launches
+from migration.domain import containers, workload
+from migration.domain.obstacles import HOPS_FOR_CONTAINERS, Around
+from migration.models import Image, Instance, RegionDefaults, Workload
+from migration.queries import findings, launches
+from migration.queries.findings import Places
+
+NONE = Places()
 
 
 class Surroundings:
@@ -20,16 +23,27 @@ class Surroundings:
         self.enforced = RegionDefaults.objects.filter(
             scope__account_id=account_pk, scope__region=region, http_tokens_enforced="enabled"
         ).exists()
+        self.images = dict(Image.objects.filter(account_id=account_pk, region=region).values_list("image_id", "name"))
         self.launching = launches.comes_back(account_pk, region)
 
     def of(self, rows: Sequence[Instance]) -> dict[int, Around]:
         """Of a chunk of instances, by primary key."""
-        return {row.pk: self._around(row) for row in rows}
+        calls = findings.calls_of([row.pk for row in rows])
+        return {row.pk: self._around(row, calls.get(row.pk, NONE)) for row in rows}
 
-    def _around(self, row: Instance) -> Around:
+    def _around(self, row: Instance, calls: Places) -> Around:
         key = workload.key_of_row(row)
         next_one = self.launching.of(row.asg_name, row.launch_template_id, row.launch_template_version)
+        hints = containers.hints(
+            tags=row.tags,
+            image_name=self.images.get(row.image_id, ""),
+            seen=[containers.Hint(runtime, "its user data", hops) for runtime, hops in row.container_hints],
+        )
         return Around(
+            containers=tuple(f"{hint.runtime}, by {hint.words}" for hint in hints),
+            hops_needed=containers.needed(hints) or HOPS_FOR_CONTAINERS,
+            certain_calls=tuple(calls.certain),
+            uncertain_calls=tuple(calls.uncertain),
             hop_limit_choice=None if key is None else self.hop_limits.get(key),
             source="" if next_one is None else next_one.shown,
             source_answer=None if next_one is None else next_one.answer_now,

@@ -8,6 +8,7 @@ from migration.tasks import (
     notification,
     probe,
     retention,
+    userdata,
     verification,
     waivers,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "notification",
     "probe",
     "retention",
+    "userdata",
     "verification",
     "waivers",
 ]

@@ -59,6 +59,12 @@ def reader_target(account: Account, *, run: str = "") -> Target:
     return _target(account.account_id, account.reader_role_arn, account.external_id, run or "imdsdash-collect")
 
 
+def user_data_target(account: Account) -> Target:
+    """The role that may read user data, beside the reader role; the ambient credentials where there is no role."""
+    role = account.reader_role_arn and f"{account.reader_role_arn.partition('/')[0]}/{settings.IMDSDASH_USER_DATA_ROLE}"
+    return _target(account.account_id, role, account.external_id, "imdsdash-user-data")
+
+
 def monitoring_target(*, run: str = "") -> Target:
     """The monitoring account's role, or the ambient credentials when none is set. `run`: as in `reader_target`."""
     account_id, role_arn = settings.IMDSDASH_MONITORING_ACCOUNT, settings.IMDSDASH_MONITORING_ROLE_ARN

@@ -17,8 +17,8 @@ from migration.domain.permissions import Action
 from migration.enums import Status
 from migration.forms import FleetFilterForm, HopLimitForm
 from migration.models import Instance
+from migration.queries import findings, standing
 from migration.queries import instance as one
-from migration.queries import standing
 from migration.queries.access import can, visible_accounts
 from migration.views import fragments
 from migration.views.access import SignedIn, allowed, instance_for
@@ -65,6 +65,8 @@ def instance(request: SignedIn, pk: int) -> HttpResponse:
         "regressions": one.regressions(found),
         "source": one.source(found),
         "image": one.image(found),
+        "findings": findings.of_instance(found),
+        "user_data_on": settings.IMDSDASH_USER_DATA,
         "factors": one.factors(found),
         "formula": risk.FORMULA,
         "most": risk.MOST,

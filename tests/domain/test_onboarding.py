@@ -114,6 +114,7 @@ def test_the_central_policy_enters_the_roles_by_their_configured_names():
         "arn:aws-us-gov:iam::*:role/team/reads",
         "arn:aws-us-gov:iam::*:role/team/writes",
         "arn:aws-us-gov:iam::*:role/imdsdash-monitoring",
+        "arn:aws-us-gov:iam::*:role/imdsdash-userdata",
     ]
 
 

@@ -14,6 +14,7 @@ data "aws_iam_policy_document" "central" {
       "arn:${data.aws_partition.current.partition}:iam::*:role/${var.reader_role_name}",
       "arn:${data.aws_partition.current.partition}:iam::*:role/${var.enforcer_role_name}",
       "arn:${data.aws_partition.current.partition}:iam::*:role/${var.monitoring_role_name}",
+      "arn:${data.aws_partition.current.partition}:iam::*:role/${var.user_data_role_name}",
     ]
   }
 

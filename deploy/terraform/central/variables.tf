@@ -20,3 +20,9 @@ variable "monitoring_role_name" {
   type        = string
   default     = "imdsdash-monitoring"
 }
+
+variable "user_data_role_name" {
+  description = "The role of ../user-data, with its path."
+  type        = string
+  default     = "imdsdash-userdata"
+}

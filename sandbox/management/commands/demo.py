@@ -88,6 +88,7 @@ def environment(folder: Path, sandbox_port: int) -> dict[str, str]:
         "IMDSDASH_DATA_DIR": str(folder),
         "IMDSDASH_EXTERNAL_ID": "imdsdash-demo",
         "IMDSDASH_SWEEP_SECONDS": "5",
+        "IMDSDASH_USER_DATA": "true",
         "IMDSDASH_LOG_FORMAT": "console",
         "IMDSDASH_LOG_LEVEL": "ERROR",
         "PYTHONUNBUFFERED": "1",

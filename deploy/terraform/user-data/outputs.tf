@@ -1,0 +1,3 @@
+output "user_data_role_arn" {
+  value = aws_iam_role.user_data.arn
+}
