@@ -27,6 +27,7 @@ from migration.models import (
     Grant,
     Instance,
     InstanceDay,
+    LaunchReading,
     LaunchSource,
     Run,
     Scope,
@@ -164,3 +165,28 @@ def change(run: Run, instance: Instance, **fields: Any) -> Change:
         after={"HttpTokens": "required"},
         **told | fields,
     )
+
+
+def way(label: str = "Version 1 ($Default) of web", *, answer: str = "safe", **fields: Any) -> dict[str, Any]:
+    """One launch of a source, as `LaunchSource.resolution` keeps it."""
+    tokens = {"value": "required" if answer == "safe" else "optional", "level": "launch"}
+    base = {"value": "disabled", "level": "base"}
+    options = {"tokens": tokens, "hop_limit": {"value": 2, "level": "account"}, "endpoint": base, "ipv6": base}
+    return {
+        "label": label,
+        "template_id": "lt-1",
+        "version": 1,
+        "image_id": "ami-1",
+        "counts": True,
+        "now": answer,
+        "enforced": "safe" if answer == "safe" else "fails",
+        "unread": "",
+        "options": options | {"tags": {"value": None, "level": "account"}},
+        **fields,
+    }
+
+
+def launch_reading(scope: Scope, **fields: Any) -> LaunchReading:
+    fields.setdefault("tried_at", NOW)
+    fields.setdefault("read_at", None if fields.get("gaps") else fields["tried_at"])
+    return LaunchReading.objects.create(scope=scope, **fields)

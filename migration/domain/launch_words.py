@@ -1,6 +1,6 @@
 """A judgement on a launch source in words: why it is so, what to change, and what else to know. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from migration.domain.facts import DefaultsFact
@@ -223,12 +223,11 @@ def _new_version(way: Way, *, grouped: bool) -> str:
     elif way.alias == "$Latest" and grouped:
         follow = "the group, on $Latest, takes it by itself"
     else:
-        follow = "make it the default version (ModifyLaunchTemplate)"
+        follow = "make it the default version"
     return (
-        f"Make a new version of {way.template_name} from version {way.number} with HttpTokens=required, and "
-        f"HttpPutResponseHopLimit=2 where containers run. Give SourceVersion={way.number}: without it the new version "
-        f"holds nothing but what is sent. Then {follow}. Instances that run keep their options until they are changed "
-        "in place or replaced."
+        f"Make a new version of {way.template_name} with HttpTokens=required, and HttpPutResponseHopLimit=2 where "
+        f"containers run, from version {way.number} (SourceVersion={way.number}, or it holds nothing but what is "
+        f"sent); then {follow}. Running instances keep their options until changed in place or replaced."
     )
 
 
@@ -250,14 +249,11 @@ def _lower(text: str) -> str:
 # --- what else to know ---------------------------------------------------------------------------------------
 
 
-def notes(told: Told, counted: Sequence[Resolution]) -> tuple[str, ...]:
+def notes(counted: Iterable[Resolution]) -> tuple[str, ...]:
     """What does not change the answer and is worth a line."""
-    found = []
     if any(one.starves_containers for one in counted):
-        found.append("Tokens required with a hop limit of 1: containers do not reach IMDS.")
-    if told.way.number is not None and told.way.alias:
-        found.append(f"{told.way.alias} of {told.way.template_name} is version {told.way.number} now.")
-    return tuple(found)
+        return ("Tokens required with a hop limit of 1: containers do not reach IMDS.",)
+    return ()
 
 
 def other_versions(

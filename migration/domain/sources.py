@@ -115,7 +115,7 @@ def of_template(shelf: Shelf, template: TemplateFact, *, used_by: int = 0, born:
     wanted = {template.default_version, *(number for _, number in born.versions)}
     ways = []
     for number in sorted({*wanted, template.latest_version}, reverse=True):
-        marks = {template.default_version: DEFAULT, template.latest_version: LATEST}
+        marks = {template.latest_version: LATEST, template.default_version: DEFAULT}
         way = _way(shelf, template, number, alias=marks.get(number, ""))
         ways.append(way if number in wanted else way.aside())
     return Source(
@@ -162,7 +162,7 @@ def of_image(image: ImageFact, born: Born) -> Source:
         kind=LaunchSourceKind.IMAGE,
         source_id=image.image_id,
         name=image.name or image.image_id,
-        ways=(Way("A launch that states nothing", NOTHING_STATED, image_id=image.image_id),),
+        ways=(Way("A launch without a template", NOTHING_STATED, image_id=image.image_id),),
         born=born,
     )
 
@@ -237,7 +237,7 @@ def judge(source: Source, shelf: Shelf) -> Judged:
         answer_enforced=worst(one.answer_enforced for _, one in counted),
         reason=words.reason(told, of=len(counted)),
         advice=words.advice(told, provider=source.provider, grouped=source.kind == LaunchSourceKind.GROUP),
-        notes=(*source.notes, *words.notes(told, [one for _, one in counted])),
+        notes=(*source.notes, *words.notes(one for _, one in counted)),
         image_id=way.image_id,
         decided="" if found.tokens.value is None else found.tokens.level.value,
         resolution=[_stored(way, found) for way, found in resolved],

@@ -92,10 +92,10 @@ ANSWERS = {
 EXAMPLES = 200  # readings with a gap that are looked into for words; their number is counted whole
 OPTIONS = (
     ("tokens", "HttpTokens"),
-    ("hop_limit", "HttpPutResponseHopLimit"),
-    ("endpoint", "HttpEndpoint"),
-    ("tags", "InstanceMetadataTags"),
-    ("ipv6", "HttpProtocolIpv6"),
+    ("hop_limit", "Hop limit"),
+    ("endpoint", "Endpoint"),
+    ("ipv6", "IPv6"),
+    ("tags", "Instance tags"),
 )
 
 

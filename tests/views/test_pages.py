@@ -70,6 +70,8 @@ def _one_more(author, decider):
     scope = factories.scope(account, outcome=Outcome.INCOMPLETE, gap_message="Rate exceeded")
     factories.scope_day(scope, NOW.date() - timedelta(days=1), v1_calls=5, instances_measured=1, instances_expected=1)
     factories.instance(account), factories.instance(account, status=Status.IN_USE)
+    factories.launch_source(account, resolution=[factories.way()])
+    factories.launch_reading(scope, gaps=[{"kind": "AMIs", "gap": "denied", "message": "UnauthorizedOperation"}])
     request_of(account, author, RequestState.DRAFT)
     request_of(account, author, RequestState.REQUESTED)
     done = request_of(account, author, RequestState.APPROVED, decided_by=decider, decided_at=NOW)
@@ -82,6 +84,7 @@ def _one_more(author, decider):
         ("overview", 25),
         ("executive", 14),
         ("accounts", 17),
+        ("launch_sources", 14),
         ("approvals", 10),
         ("runs", 10),
         ("data_quality", 24),
@@ -130,6 +133,10 @@ def test_what_aws_users_typed_is_escaped_everywhere(world, as_):
     Account.objects.update(name=HOSTILE, owner=HOSTILE, role_message=HOSTILE, role_state=RoleState.DENIED)
     world.account.instances.update(name=HOSTILE, status_reason=HOSTILE, blockers=[HOSTILE], status=Status.IN_USE)
     world.account.scopes.update(outcome=Outcome.DENIED, gap_message=HOSTILE)
+    hostile = {"name": HOSTILE, "version": HOSTILE, "reason": HOSTILE, "advice": HOSTILE, "notes": [HOSTILE]}
+    factories.launch_source(world.account, resolution=[factories.way(HOSTILE)], provider=HOSTILE, **hostile)
+    gap = {"kind": "AMIs", "gap": "denied", "message": HOSTILE}
+    factories.launch_reading(world.account.scopes.get(), gaps=[gap])
     client, shown = as_("admin"), 0
 
     for name, row in MATRIX.items():

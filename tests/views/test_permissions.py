@@ -25,6 +25,7 @@ MATRIX: dict[str, Row] = {
     "executive": LOOK,
     "accounts": LOOK,
     "account": LOOK,
+    "launch_sources": LOOK,
     "connect": CONNECT,
     "launch_sources": LOOK,
     "instances": LOOK,
