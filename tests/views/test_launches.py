@@ -86,9 +86,9 @@ def test_a_row_tells_what_it_is_now_and_under_enforcement_and_what_to_change(as_
         "Make a new version.",
         "12 of 40 instances still run version 3 of web.",
         "Version 7 ($Latest) of web, ami-1: Allows IMDSv1; under enforcement: Launch fails.",
-        "HttpTokens optional template",
-        "Hop limit 2 account default",
-        "Instance tags not known (account default not read)",
+        "HttpTokensoptional template",
+        "Hop limit2 account default",
+        "Instance tagsnot known (account default not read)",
     ):
         assert words in row
 

@@ -27,7 +27,6 @@ MATRIX: dict[str, Row] = {
     "account": LOOK,
     "launch_sources": LOOK,
     "connect": CONNECT,
-    "launch_sources": LOOK,
     "instances": LOOK,
     "instance": LOOK,
     "choose_hop_limit": PLAN,
