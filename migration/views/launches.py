@@ -6,7 +6,7 @@ from migration.domain.permissions import Action
 from migration.enums import LaunchSourceKind
 from migration.forms import LaunchFilterForm
 from migration.queries import launches
-from migration.queries.access import visible_accounts
+from migration.queries.access import can, visible_accounts
 from migration.views import fragments
 from migration.views.access import SignedIn, allowed
 from migration.views.paging import page_of, query_without
@@ -33,5 +33,6 @@ def launch_sources(request: SignedIn) -> HttpResponse:
             "kinds": LaunchSourceKind,
             "answers": launches.ANSWERS,
             "collected": visible.exists(),
+            "may_connect": can(request.user, Action.CONNECT),
         }
     return fragments.answer(request, "migration/launch_sources.html", "results", context)

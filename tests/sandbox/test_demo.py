@@ -92,3 +92,21 @@ def test_region_defaults_are_of_every_kind(world):
     assert {d.http_tokens for d in every} == {None, "optional", "required"}
     assert {d.managed_by for d in every} == {"account", "declarative-policy"}
     assert any(d.enforced for d in every)
+
+
+def test_every_finding_about_launches_is_there_once(world):
+    regions = [region for account in world.accounts.values() for region in account.regions.values()]
+    groups = [group for region in regions for group in region.groups.values()]
+    templates = [template for region in regions for template in region.templates.values()]
+    images = {version.data["ImageId"] for template in templates for version in template.versions}
+    assert [g.name for g in groups if g.template_version == "$Latest"] == ["ledger-api", "checkout"]
+    assert [g.name for g in groups if g.overrides] == ["etl"]
+    assert [g.configuration for g in groups if g.configuration] == ["image-resizer-2019"]
+    assert [len(region.spot_requests) for region in regions if region.spot_requests] == [2]
+    assert [t.name for t in templates if t.operator or "eks:nodegroup-name" in t.tags] == [
+        "eks-8cc7d2f1-blue",
+        "eks-auto-shared",
+    ]
+    assert any(image in region.images and region.images[image].hidden for region in regions for image in images)
+    assert any(image.startswith("resolve:ssm:") for image in images)
+    assert any(region.defaults.enforced and region.groups for region in regions)

@@ -140,8 +140,11 @@ def test_where_all_was_read_nothing_is_warned_of(as_, account):
     assert "No launch source yet" in text
 
 
-def test_without_an_account_the_page_says_so(as_):
-    assert "No account is connected" in body(as_("viewer").get(URL))
+def test_without_an_account_the_page_says_so_and_leads_on_who_may_connect_one(as_):
+    told = [as_(name).get(URL).content.decode() for name in ("viewer", "engineer")]
+
+    assert all("No account is connected" in page for page in told)
+    assert ["Connect accounts" in page for page in told] == [False, True]
 
 
 def test_htmx_gets_the_results_alone(as_, account):

@@ -1,6 +1,7 @@
 """What the pages say, and what they never do."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -133,8 +134,8 @@ def test_what_aws_users_typed_is_escaped_everywhere(world, as_):
     Account.objects.update(name=HOSTILE, owner=HOSTILE, role_message=HOSTILE, role_state=RoleState.DENIED)
     world.account.instances.update(name=HOSTILE, status_reason=HOSTILE, blockers=[HOSTILE], status=Status.IN_USE)
     world.account.scopes.update(outcome=Outcome.DENIED, gap_message=HOSTILE)
-    hostile = {"name": HOSTILE, "version": HOSTILE, "reason": HOSTILE, "advice": HOSTILE, "notes": [HOSTILE]}
-    factories.launch_source(world.account, resolution=[factories.way(HOSTILE)], provider=HOSTILE, **hostile)
+    hostile: dict[str, Any] = dict.fromkeys(("name", "version", "reason", "advice", "provider"), HOSTILE)
+    factories.launch_source(world.account, resolution=[factories.way(HOSTILE)], notes=[HOSTILE], **hostile)
     gap = {"kind": "AMIs", "gap": "denied", "message": HOSTILE}
     factories.launch_reading(world.account.scopes.get(), gaps=[gap])
     client, shown = as_("admin"), 0
