@@ -260,6 +260,8 @@ class Stored:
     read_at: Mapping[Kind, datetime]
     since: datetime
     shelf: Shelf
+    templates: list[tuple[TemplateFact, datetime]]
+    configurations: list[tuple[ConfigurationFact, datetime]]
 
     def fresh(self, kind: Kind) -> bool:
         return kind in self.read_at and self.read_at[kind] >= self.since
@@ -270,17 +272,16 @@ def _stored(claim: ScopeClaim, now: datetime) -> Stored:
     row = LaunchReading.objects.filter(scope_id=claim.scope_id).first()
     read_at = {Kind(kind): datetime.fromisoformat(at) for kind, at in (row.kinds if row else {}).items()}
     fresh = {kind for kind, at in read_at.items() if at >= since}
+    templates, configurations = list(shelf.templates(place)), list(shelf.configurations(place))
     read = Shelf(
         region=claim.region,
         defaults=shelf.defaults(claim.scope_id, since=since),
-        templates={fact.template_id: fact for fact, _ in shelf.templates(place)},
+        templates={fact.template_id: fact for fact, _ in templates},
         versions=shelf.versions(place) if Kind.TEMPLATES in fresh else {},
-        configurations={fact.name: fact for fact, _ in shelf.configurations(place)}
-        if Kind.CONFIGURATIONS in fresh
-        else {},
+        configurations={fact.name: fact for fact, _ in configurations} if Kind.CONFIGURATIONS in fresh else {},
         images=shelf.images(place) if Kind.IMAGES in fresh else {},
     )
-    return Stored(place, now, read_at, since, read)
+    return Stored(place, now, read_at, since, read, templates, configurations)
 
 
 def _sources(stored: Stored) -> Iterator[Seen]:
@@ -295,11 +296,11 @@ def _sources(stored: Stored) -> Iterator[Seen]:
     found: list[Seen] = [
         (sources.of_group(read, group, births.groups.get(group.name, NOBODY)), at) for group, at in groups
     ]
-    for template, at in shelf.templates(place):
+    for template, at in stored.templates:
         key = template.template_id
         born = births.templates.get(key, NOBODY)
         found.append((sources.of_template(read, template, used_by=through.get(key, 0), born=born), at))
-    for one, at in shelf.configurations(place):
+    for one, at in stored.configurations:
         found.append((sources.of_configuration(one, used_by=configured[one.name]), at))
     found += [(sources.of_spot(request, requested.get(request.instance_id, NOBODY)), at) for request, at in spot]
     for source, at in found:
