@@ -313,6 +313,7 @@ def test_a_spot_request_that_launches_no_more_is_no_source(aws):
 
     found = LaunchSource.objects.get(kind=LaunchSourceKind.SPOT)
     assert (found.instances_live, found.instances_30d) == (1, 1)
+    assert LaunchSource.objects.get(kind=LaunchSourceKind.IMAGE).instances_live == 1, "each counts for one source"
 
 
 def test_the_spot_request_of_a_groups_instance_is_the_groups(aws):

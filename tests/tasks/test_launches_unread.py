@@ -19,6 +19,7 @@ from migration.models import (
     LaunchSource,
     LaunchTemplate,
     LaunchTemplateVersion,
+    RegionDefaults,
     Scope,
     SpotRequest,
 )
@@ -203,6 +204,30 @@ def test_what_was_read_too_long_ago_says_nothing_of_now(aws):
     assert answers(the_group()) == (UNKNOWN, UNKNOWN)
     assert the_group().reason.startswith("Auto Scaling groups were last read whole on ")
     assert answers(source(LaunchSourceKind.TEMPLATE, "web")) == (SAFE, SAFE)
+
+
+@pytest.mark.parametrize(
+    ("operation", "tokens"),
+    [
+        ("DescribeLaunchTemplates", "required"),
+        ("DescribeImages", None),
+        ("GetInstanceMetadataDefaults", None),
+    ],
+)
+def test_nor_does_what_a_source_was_resolved_from(aws, operation, tokens):
+    """`$Latest` may be another version by now, the AMI another one, the default taken back."""
+    version = {"ami": "golden"} | ({"http_tokens": tokens} if tokens else {})
+    sandbox = aws(fleet(launch_templates=[template(version)], auto_scaling_groups=[group(launch_template="web")]))
+    collect_all()
+    assert answers(the_group()) == (SAFE, SAFE)
+    long_ago = timezone.now() - timedelta(hours=13)
+    RegionDefaults.objects.update(read_at=long_ago)
+    LaunchReading.objects.update(kinds=dict.fromkeys(LaunchReading.objects.get().kinds, long_ago.isoformat()))
+    sandbox.set_faults([{"kind": "access_denied", "operation": operation}])
+
+    collect_all()
+
+    assert answers(the_group()) == (UNKNOWN, UNKNOWN)
 
 
 def test_an_endpoint_that_does_not_answer_is_not_asked_for_the_rest(aws, hasty):
