@@ -1,6 +1,7 @@
 """A waiver's way: asked for by one, decided by another, over by itself; and what it does to the verdict."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -37,7 +38,7 @@ def shop():
 
 
 def asked(account, **fields) -> Asked:
-    told = {
+    told: dict[str, Any] = {
         "kind": WaiverKind.GROUP,
         "target": "web",
         "region": "",

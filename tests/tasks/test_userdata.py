@@ -125,7 +125,7 @@ def test_a_refusal_is_a_gap_in_words_and_rests_for_a_day(aws):
 def test_of_two_workers_one_looks(aws):
     aws(fleets.alone(quiet("web", V1)))
     collect_all()
-    scope = Scope.objects.first()
+    scope = Scope.objects.all()[0]
     first = rows.claim(scope=scope, owner="a", now=timezone.now())
 
     assert first is not None

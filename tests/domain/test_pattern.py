@@ -1,0 +1,94 @@
+"""The rhythm of calls: a table of cases, and that a hole never makes it more certain."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from migration.domain.pattern import Rhythm, name
+
+FIRST = date(2026, 9, 7)  # a Monday
+
+
+def series(count: int, calls) -> dict:
+    """So many days; `calls(day, hour)` is the sum of that hour."""
+    return {
+        FIRST + timedelta(days=n): tuple(calls(FIRST + timedelta(days=n), hour) for hour in range(24))
+        for n in range(count)
+    }
+
+
+CASES = {
+    "every hour": (series(14, lambda _, __: 3), Rhythm.HOURLY, "All the time: in 336 of 336 measured hours"),
+    "each night at two": (
+        series(14, lambda _, h: 9 * (h == 2)),
+        Rhythm.DAILY,
+        "Nightly, in the hour from 02:00 UTC: 14 of 14 days",
+    ),
+    "each noon, into the next hour": (
+        series(14, lambda _, h: 9 * (h in {12, 13})),
+        Rhythm.DAILY,
+        "Daily, in the hour from 12:00 UTC",
+    ),
+    "Sundays": (
+        series(28, lambda d, h: 9 * (d.weekday() == 6 and h == 4)),
+        Rhythm.WEEKLY,
+        "Weekly, on Sundays: 4 of 4 in the hour from 04:00 UTC",
+    ),
+    "the first of the month": (
+        series(100, lambda d, h: 9 * (d.day == 1 and h == 3)),
+        Rhythm.MONTHLY,
+        "Monthly, on day 1: 3 times in the hour from 03:00 UTC",
+    ),
+    "working hours": (
+        series(14, lambda d, h: 5 * (d.weekday() < 5 and 8 <= h < 17 and (h + d.day) % 2)),
+        Rhythm.OFFICE,
+        "In working hours",
+    ),
+    "once": (
+        series(14, lambda d, h: 5 * (d.day == 9 and h == 11)),
+        Rhythm.ONCE,
+        "Once, on 2026-09-09 in the hour from 11:00 UTC",
+    ),
+    "never": (series(14, lambda _, __: 0), Rhythm.NONE, "No call in 336 measured hours."),
+    "not measured": (series(14, lambda _, __: None), Rhythm.UNKNOWN, "nothing is known"),
+    "no day": ({}, Rhythm.UNKNOWN, "nothing is known"),
+    "here and there": (
+        series(14, lambda d, h: 5 * ((d.day * 7 + h * 5) % 23 == 0)),
+        Rhythm.IRREGULAR,
+        "At no fixed time",
+    ),
+}
+
+
+@pytest.mark.parametrize(("days", "rhythm", "words"), CASES.values(), ids=CASES.keys())
+def test_each_rhythm_is_named_with_its_evidence(days, rhythm, words):
+    found = name(days)
+
+    assert found.rhythm is rhythm
+    assert words in found.words
+
+
+def test_a_window_too_short_for_a_monthly_job_says_so():
+    assert "14 days are too few to tell a monthly job" in name(CASES["each night at two"][0]).words
+    assert "too few" not in name(CASES["the first of the month"][0]).words
+
+
+def test_an_unknown_hour_is_no_quiet_hour():
+    days = series(14, lambda _, h: None if h == 2 else 0)
+
+    assert name(days).rhythm is Rhythm.NONE
+    assert not name(days).certain
+    assert "14 hours are not known" in name(days).words
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data(), case=st.sampled_from([key for key in CASES if CASES[key][0]]))
+def test_a_hole_never_makes_the_name_certain(data, case):
+    days = {day: list(hours) for day, hours in CASES[case][0].items()}
+    places = data.draw(st.lists(st.tuples(st.sampled_from(sorted(days)), st.integers(0, 23)), min_size=1, max_size=60))
+    for day, hour in places:
+        days[day][hour] = None
+
+    assert not name({day: tuple(hours) for day, hours in days.items()}).certain
