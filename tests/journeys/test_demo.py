@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.story import Visitor
 from tests.processes import MANAGE, ROOT
 from tests.services import HOST, free_port
 
@@ -61,12 +62,20 @@ def instances(said: str) -> str:
     return found[1]
 
 
+def waivers(demo: Demo) -> int:
+    """How many there are; two were granted, and one waits."""
+    viewer = Visitor(f"http://{HOST}:{demo.port}", "viewer", "imdsdash-demo")
+    assert "2, what ends first on top" in viewer.get("/waivers/")
+    return len(set(re.findall(r"/waivers/\d+/", viewer.get("/waivers/?show=all"))))
+
+
 def test_the_demo_gets_ready_ends_whole_and_goes_on_with_its_data(tmp_path: Path):
     first = Demo(tmp_path, free_port(), free_port())
     said = first.ready()
     assert all(f"{name:9} / imdsdash-demo" in said for name in ("viewer", "engineer", "approver"))
     with urllib.request.urlopen(f"http://{HOST}:{first.port}/login/", timeout=10) as page:
         assert page.status == 200
+    assert waivers(first) == 3
 
     rival = subprocess.run(
         [sys.executable, MANAGE, "demo", "--port", str(first.port), "--sandbox-port", str(free_port())],
@@ -83,4 +92,5 @@ def test_the_demo_gets_ready_ends_whole_and_goes_on_with_its_data(tmp_path: Path
     second = Demo(tmp_path, free_port(), free_port())
     again = second.ready()
     assert instances(again) == instances(said)
+    assert waivers(second) == 3, "its people do not ask again"
     assert second.interrupt() == 0

@@ -8,10 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+
+from sandbox import story
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -56,6 +59,8 @@ class Command(BaseCommand):
             children.run("collect", accept=(0, PARTIAL))
             children.start("up", "--port", str(options["port"]), quiet=True)
             children.await_port(options["port"])
+            with suppress(OSError):  # the demo is worth seeing without what its people did before
+                story.tell(f"http://{HOST}:{options['port']}", PASSWORD)
             self.stdout.write(greeting(options["port"]))
             self.stdout.flush()
             children.wait()
