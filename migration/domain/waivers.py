@@ -15,9 +15,12 @@ REASON = 200  # characters of a reason that a status repeats
 class Coverable(Protocol):
     """What of an instance a waiver may name."""
 
-    instance_id: str
-    asg_name: str
-    tags: Mapping[str, str]
+    @property
+    def instance_id(self) -> str: ...
+    @property
+    def asg_name(self) -> str: ...
+    @property
+    def tags(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,7 @@ class Row:
     waiver: Waiver
     reach: Reach
     days_left: int
+    name: str = ""  # of an instance that it names by its id
 
     @property
     def covers(self) -> str:
@@ -173,10 +174,26 @@ class Row:
 
 
 def rows(found: Iterable[Waiver], *, today: date) -> list[Row]:
-    """With what each covers now. One query more."""
+    """With what each covers now, and the name of an instance that is named by its id. Two queries more."""
     listed = list(found)
-    reach = reaches(listed)
-    return [Row(one, reach[one.pk], (one.expires_on - today).days) for one in listed]
+    reach, known = reaches(listed), _names(listed)
+    return [
+        Row(one, reach[one.pk], (one.expires_on - today).days, known.get((one.account_id, one.target), ""))
+        for one in listed
+    ]
+
+
+def _names(rows: Sequence[Waiver]) -> dict[tuple[int, str], str]:
+    """By account and instance id."""
+    named = [row for row in rows if row.kind == WaiverKind.INSTANCE]
+    if not named:
+        return {}
+    found = Instance.objects.filter(
+        account__in={row.account_id for row in named}, instance_id__in={row.target for row in named}
+    )
+    return {
+        (account, instance): name for account, instance, name in found.values_list("account", "instance_id", "name")
+    }
 
 
 def chain(waiver: Waiver) -> list[Waiver]:

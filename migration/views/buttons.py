@@ -1,12 +1,13 @@
 """Buttons: whether one is there, whether it can be pressed, and why not. Drawn by components/button.html."""
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
 from django.urls import reverse
 
 from migration.domain.permissions import Action
-from migration.enums import RequestState, RunState, WaiverState
+from migration.enums import RequestState, RunState, WaiverKind, WaiverState
 from migration.models import Account, EnforcementRequest, Run, Waiver
 from migration.queries.access import can
 
@@ -173,11 +174,13 @@ def _over(waiver: Waiver) -> str:
     return f"It is over. {waiver.closed_because}".strip()
 
 
-def waive(*, user: User, account: Account) -> ButtonContext | None:
-    """Where a waiver for the whole account is asked for. None for who may not: an engineer does."""
+def waive(*, user: User, account: Account, instance_id: str = "") -> ButtonContext | None:
+    """Where a waiver is asked for: of one instance, or of the whole account. None for who may not: an engineer does."""
     if not can(user, Action.WAIVE, account):
         return None
-    return ButtonContext("Ask for a waiver", f"{reverse('new_waiver')}?account={account.account_id}&kind=account")
+    said = {"account": account.account_id, "kind": WaiverKind.INSTANCE if instance_id else WaiverKind.ACCOUNT}
+    query = urlencode(said | ({"target": instance_id} if instance_id else {}))
+    return ButtonContext("Ask for a waiver", f"{reverse('new_waiver')}?{query}")
 
 
 def run_buttons(*, user: User, run: Run) -> list[ButtonContext]:

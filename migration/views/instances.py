@@ -20,7 +20,7 @@ from migration.models import Instance
 from migration.queries import findings, standing
 from migration.queries import instance as one
 from migration.queries.access import can, visible_accounts
-from migration.views import fragments
+from migration.views import buttons, fragments
 from migration.views.access import SignedIn, allowed, instance_for
 from migration.views.paging import page_of, query_without
 
@@ -52,6 +52,7 @@ def instance(request: SignedIn, pk: int) -> HttpResponse:
     context = {
         "instance": found,
         "account": found.account,
+        "waive": buttons.waive(user=request.user, account=found.account, instance_id=found.instance_id),
         "next_step": next_step(
             status=Status(found.status),
             reason=found.status_reason,
