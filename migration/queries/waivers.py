@@ -183,8 +183,8 @@ def rows(found: Iterable[Waiver], *, today: date) -> list[Row]:
     ]
 
 
-def _names(rows: Sequence[Waiver]) -> dict[tuple[int, str], str]:
-    """By account and instance id."""
+def _names(rows: Sequence[Waiver]) -> dict[tuple[object, str], str]:
+    """By the primary key of the account and the instance id."""
     named = [row for row in rows if row.kind == WaiverKind.INSTANCE]
     if not named:
         return {}
