@@ -39,12 +39,12 @@ class Resolution:
     @property
     def answer_now(self) -> LaunchAnswer:
         """With the defaults as they are; where they are not read, a launch that states `optional` may even fail."""
-        return _answer(self.tokens, self.endpoint, enforced=self.enforced)
+        return answer(self.tokens, self.endpoint, enforced=self.enforced)
 
     @property
     def answer_enforced(self) -> LaunchAnswer:
         """As if HttpTokensEnforced were on."""
-        return _answer(self.tokens, self.endpoint, enforced=True)
+        return answer(self.tokens, self.endpoint, enforced=True)
 
     @property
     def imds_off(self) -> bool:
@@ -96,7 +96,8 @@ def _option(name: str, launch: LaunchOptions | None, defaults: DefaultsFact | No
     return below
 
 
-def _answer(tokens: Decided, endpoint: Decided, *, enforced: bool | None) -> LaunchAnswer:
+def answer(tokens: Decided, endpoint: Decided, *, enforced: bool | None) -> LaunchAnswer:
+    """What becomes of a launch that gets these."""
     if tokens.value == "required":
         return LaunchAnswer.SAFE  # whatever is enforced
     if enforced is None:
