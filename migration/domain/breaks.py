@@ -139,21 +139,21 @@ def _of_defaults(kind: Kind, wanted: Wanted, fleet: Fleet) -> Iterator[Effect]:
     if new:
         yield _about(Tone.BREAKS, new, "would fail to launch: tokens come out as optional, which enforcement refuses")
     if old := [one for one in heaps[LaunchAnswer.FAILS] if one.now is LaunchAnswer.FAILS]:
-        yield _about(Tone.MAY_BREAK, old, "already fail today, under enforcement that is on")
+        yield _about(Tone.MAY_BREAK, old, "already fail{s} today, under enforcement that is on")
     tightened = [one for one in heaps[LaunchAnswer.SAFE] if one.now is LaunchAnswer.V1_ALLOWED]
     if tightened:
         yield _about(
             Tone.MAY_BREAK,
             tightened,
-            "allow IMDSv1 today and would launch with tokens required: software that calls IMDSv1 breaks on new "
+            "allow{s} IMDSv1 today and would launch with tokens required: software that calls IMDSv1 breaks on new "
             "instances",
         )
     if opened := [one for one in heaps[LaunchAnswer.V1_ALLOWED] if one.now is LaunchAnswer.SAFE]:
-        yield _about(Tone.MAY_BREAK, opened, "are safe today and would launch with IMDSv1 allowed")
+        yield _about(Tone.MAY_BREAK, opened, "{are} safe today and would launch with IMDSv1 allowed")
     if heaps[LaunchAnswer.UNKNOWN]:
-        yield _about(Tone.UNKNOWN, heaps[LaunchAnswer.UNKNOWN], "are not known: the level that decides was not read")
+        yield _about(Tone.UNKNOWN, heaps[LaunchAnswer.UNKNOWN], "{are} not known: the level that decides was not read")
     if kept := [one for one in heaps[LaunchAnswer.V1_ALLOWED] if one.now is not LaunchAnswer.SAFE]:
-        yield _about(Tone.UNHARMED, kept, "go on allowing IMDSv1")
+        yield _about(Tone.UNHARMED, kept, "go{es} on allowing IMDSv1")
     if heaps[LaunchAnswer.SAFE] and (same := len(heaps[LaunchAnswer.SAFE]) - len(tightened)):
         yield Effect(Tone.UNHARMED, f"{_sources(same)} launch{'es' if same == 1 else ''} as safely as today.")
     yield from _existing(wanted, fleet)
@@ -208,7 +208,7 @@ def _of_one(kind: Kind, wanted: Wanted, fleet: Fleet, chosen: Chosen | None) -> 
 
 
 def launched(launch: Launch, wanted: Wanted) -> LaunchAnswer:
-    """FAILS: the launch is denied. UNKNOWN: whether the key carries what the account or the AMI decides is not known."""
+    """FAILS: the launch is denied. UNKNOWN: nobody says whether the key carries what the account or the AMI decides."""
     return worst(_denied(way, wanted) for way in launch.ways)
 
 
@@ -236,23 +236,24 @@ def _of_launches(wanted: Wanted, fleet: Fleet) -> Iterator[Effect]:
     asked = Fleet(launches=[one for one in ours if one.kind not in BY_SERVICE])
     heaps = _heaps(asked, lambda launch: launched(launch, wanted))
     if heaps[LaunchAnswer.FAILS]:
-        yield _about(Tone.BREAKS, heaps[LaunchAnswer.FAILS], "would be denied: they launch without what is asked for")
+        yield _about(Tone.BREAKS, heaps[LaunchAnswer.FAILS], "would be denied, for launching without what is asked for")
     if heaps[LaunchAnswer.UNKNOWN]:
         yield _about(
             Tone.UNKNOWN,
             heaps[LaunchAnswer.UNKNOWN],
-            "are not known: the account's default or the AMI decides, and whether the key carries that is not said",
+            "{are} not known: the account's default or the AMI decides, and whether the key carries that is not said",
         )
     if safe := heaps[LaunchAnswer.SAFE]:
-        yield _about(Tone.UNHARMED, safe, "state what is asked for, and pass")
+        yield _about(Tone.UNHARMED, safe, "state{s} what is asked for, and pass{es}")
     if allowing := [one for one in served if launched(one, wanted) is not LaunchAnswer.SAFE]:
         yield _about(
             Tone.MAY_BREAK,
             allowing,
-            "launch by a service-linked role and are not stopped; the next change of such a group by a person is denied",
+            "launch{es} by a service-linked role and {are} not stopped; the next change of such a group by a person is "
+            "denied",
         )
     if free:
-        yield _about(Tone.UNHARMED, free, "are in the management account, which no SCP binds")
+        yield _about(Tone.UNHARMED, free, "{are} in the management account, which no SCP binds")
     if fleet.stopped_v1:
         yield Effect(
             Tone.UNHARMED,
@@ -338,10 +339,13 @@ def _heaps(fleet: Fleet, judge: Callable[[Launch], LaunchAnswer]) -> dict[Launch
 
 
 def _about(tone: Tone, launches: Sequence[Launch], what: str) -> Effect:
+    """`what` says of them, with {s}, {es} and {are} where the verb goes by their number."""
     busiest = sorted(launches, key=lambda one: (-one.recent, one.account_id, one.region, one.name))
     recent = sum(one.recent for one in launches)
     came = f" {_many(recent, 'instance')} came from {'it' if len(launches) == 1 else 'them'} in 30 days."
-    text = f"{_sources(len(launches))} {what}.{came}"
+    one = len(launches) == 1
+    said = what.format(s="s" if one else "", es="es" if one else "", are=_are(len(launches)))
+    text = f"{_sources(len(launches))} {said}.{came}"
     return Effect(tone, text, tuple(busiest[:LISTED]), max(len(launches) - LISTED, 0))
 
 

@@ -11,7 +11,7 @@ OPTIONS = "Reservations[].Instances[].MetadataOptions"
 def defaults(wanted: Wanted, known: Known = NOTHING) -> str:
     """For new launches, Region by Region."""
     lines = [
-        f"# With credentials of {_account(known, 'each account')}. For new launches only; the first command prints what it is now."
+        f"# With credentials of {_account(known, 'each account')}. New launches only. The first command prints what it is."
     ]
     for region in wanted.regions or (wanted.region,):
         lines += [
@@ -52,7 +52,7 @@ def instance(wanted: Wanted, known: Known = NOTHING) -> str:
     look = _look(wanted)
     return "\n".join(
         (
-            f"# With credentials of {_account(known, 'its account')}. The first command prints what it is now; keep it.",
+            f"# With credentials of {_account(known, 'its account')}. The first command prints what it is: keep that.",
             look,
             _modify(wanted, tokens=wanted.tokens, hop_limit=wanted.hop_limit),
             "# Done when State is applied; on a stopped instance that is after its next start.",
