@@ -9,6 +9,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from migration.domain.accounts import PARTITION, ROLE_ARN, partition_of
 from migration.domain.onboarding import Filled, Way
+from migration.domain.policies.texts import TITLES
+from migration.domain.policies.wanted import Attach, Kind, Wanted
 from migration.enums import LaunchSourceKind, Status, WaiverKind
 from migration.queries import waivers
 from migration.queries.account import InstanceFilters
@@ -235,6 +237,60 @@ class ConnectForm(forms.Form):
             central_role_arn=central if partition_of(central) == partition else "",
             central_account="" if other else known.central_account,
             organization_id=said.get("organization") or ("" if other else known.organization_id),
+        )
+
+
+class GuardrailForm(forms.Form):
+    """Which guardrail, for whom, and what it shall say. What is wrong is told in a sentence, not left out."""
+
+    kind = forms.ChoiceField(
+        required=False,
+        choices=[(kind.value, title) for kind, title in TITLES.items()],
+        error_messages={"invalid_choice": "There is no such text. Choose one of the list."},
+    )
+    account = forms.RegexField(
+        required=False,
+        regex=r"^[0-9]{12}$",
+        strip=True,
+        error_messages={"invalid": "An account is its 12 digits, for example 111122223333."},
+    )
+    tokens = forms.CharField(required=False, max_length=16)
+    hop = forms.IntegerField(
+        required=False,
+        label="Hop limit",
+        error_messages={"invalid": "A hop limit is a number from 1 to 64."},
+    )
+    enforced = forms.BooleanField(required=False)
+    regions = forms.CharField(required=False, max_length=1000)
+    tag = forms.CharField(required=False, max_length=400)
+    role = forms.CharField(required=False, max_length=600, strip=True)
+    attach = forms.ChoiceField(
+        required=False,
+        choices=[(one.value, one.value) for one in Attach],
+        error_messages={"invalid_choice": "Statements that deny are attached as an SCP or as an IAM policy."},
+    )
+    partition = forms.CharField(required=False, max_length=16)
+    name = forms.CharField(required=False, max_length=256, strip=True)
+    stack = forms.CharField(required=False, max_length=200, strip=True)
+
+    def kind_asked(self) -> Kind:
+        return Kind(_usable(self).get("kind") or Kind.DECLARATIVE)
+
+    def wanted(self, *, partition: str) -> Wanted:
+        """As far as it was said in a way that can be read; `partition` where none was."""
+        said = _usable(self)
+        key, _, value = said.get("tag", "").partition("=")
+        return Wanted(
+            tokens=said.get("tokens") or "required",
+            hop_limit=said.get("hop"),
+            enforced=said.get("enforced", False),
+            regions=tuple(dict.fromkeys(said.get("regions", "").replace(",", " ").split())),
+            partition=said.get("partition") or partition,
+            exempt_tag=(key.strip(), value.strip()) if said.get("tag") else None,
+            role=said.get("role", ""),
+            attach=Attach(said.get("attach") or Attach.SCP),
+            name=said.get("name", ""),
+            stack=said.get("stack", ""),
         )
 
 

@@ -33,6 +33,7 @@ PAGES = (
     ("Accounts", "accounts", "clouds", Action.VIEW, {"accounts", "account", "connect"}),
     ("Instances", "instances", "hdd-stack", Action.VIEW, {"instances", "instance"}),
     ("Launch sources", "launch_sources", "play-circle-fill", Action.VIEW, {"launch_sources"}),
+    ("Guardrails", "guardrails", "shield-check", Action.VIEW, {"guardrails"}),
     ("Approvals", "approvals", "check2-square", Action.VIEW, {"approvals", "plan"}),
     ("Waivers", "waivers", "pause-circle-fill", Action.VIEW, {"waivers", "waiver", "new_waiver"}),
     ("Runs", "runs", "rocket-takeoff", Action.VIEW, {"runs", "run"}),

@@ -11,7 +11,7 @@ OPTIONS = "Reservations[].Instances[].MetadataOptions"
 def defaults(wanted: Wanted, known: Known = NOTHING) -> str:
     """For new launches, Region by Region."""
     lines = [
-        f"# With credentials of {_account(known, 'each account')}. New launches only. The first command prints what it is."
+        f"# With credentials of {_account(known, 'each account')}. New launches only. The first command shows what is."
     ]
     for region in wanted.regions or (wanted.region,):
         lines += [

@@ -1,0 +1,211 @@
+"""What a guardrail is for: the launches, instances and defaults of some accounts, as `domain.breaks` takes them."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+
+from migration.domain.breaks import CALLING, UNDECIDED, Chosen, Fleet, Launch, Way
+from migration.domain.launch import Decided
+from migration.domain.policies.wanted import (
+    DEFAULTS,
+    INSTANCES,
+    NOTHING,
+    TEMPLATES,
+    Before,
+    Kind,
+    Known,
+    Wanted,
+)
+from migration.enums import LaunchAnswer, LaunchSourceKind, Level
+from migration.models import Account, Instance, LaunchTemplate, RegionDefaults, Scope
+from migration.queries import launches
+from migration.queries.access import among
+
+SIMULATED = 5000  # launch sources on one page, the worst first
+STATES = Count("pk")
+
+
+@dataclass(frozen=True)
+class Place:
+    """The accounts and Regions a guardrail is for. No Region: all of them."""
+
+    accounts: QuerySet[Account]
+    regions: Collection[str] = ()
+
+    def here(self) -> Q:
+        condition = among(self.accounts, "account")
+        return condition & Q(region__in=self.regions) if self.regions else condition
+
+
+def regions(accounts: QuerySet[Account]) -> tuple[str, ...]:
+    """Those that are collected."""
+    rows = Scope.objects.filter(among(accounts, "account"), enabled=True, account__enabled=True)
+    return tuple(rows.order_by("region").values_list("region", flat=True).distinct())
+
+
+def partition(accounts: QuerySet[Account]) -> str:
+    """The one most of the accounts are in."""
+    counted = accounts.order_by().values_list("partition").annotate(count=Count("pk")).order_by("-count", "partition")
+    found = counted.first()
+    return found[0] if found else "aws"
+
+
+# --- what would break ------------------------------------------------------------------------------------------
+
+
+def fleet(kind: Kind, place: Place) -> Fleet:
+    """As much as the kind of guardrail is judged by."""
+    read = _READ.get(kind, _statuses)
+    return Fleet(**read(place))
+
+
+def _statuses(place: Place) -> dict[str, Any]:
+    rows = _living(place).order_by().values_list("status").annotate(STATES)
+    return {"by_status": dict(rows)}
+
+
+def _of_defaults(place: Place) -> dict[str, Any]:
+    return _statuses(place) | _sources(place)
+
+
+def _of_launches(place: Place) -> dict[str, Any]:
+    stopped = _living(place).filter(instance_state="stopped", http_tokens="optional").count()
+    return _sources(place) | {"stopped_v1": stopped}
+
+
+def _of_credentials(place: Place) -> dict[str, Any]:
+    rows = _living(place).exclude(instance_profile_arn="").order_by().values_list("status").annotate(STATES)
+    with_role = dict(rows)
+    return _statuses(place) | {
+        "calling_with_role": sum(with_role.get(status, 0) for status in CALLING),
+        "undecided_with_role": sum(with_role.get(status, 0) for status in UNDECIDED),
+    }
+
+
+_READ: Mapping[Kind, Callable[[Place], dict[str, Any]]] = {
+    **dict.fromkeys(DEFAULTS, _of_defaults),
+    Kind.DENY_LAUNCH: _of_launches,
+    Kind.DENY_V1_CREDENTIALS: _of_credentials,
+}
+
+
+def _living(place: Place) -> QuerySet[Instance]:
+    return Instance.objects.filter(place.here(), gone_at__isnull=True)
+
+
+def _sources(place: Place) -> dict[str, Any]:
+    """Launch sources with what is set in their Regions, and how far both were read."""
+    scopes = Scope.objects.filter(place.here(), enabled=True, account__enabled=True).order_by()
+    counted = scopes.aggregate(
+        scopes=Count("pk"),
+        whole=Count("pk", filter=launches.WHOLE),
+        never=Count("pk", filter=Q(launch_reading__isnull=True)),
+    )
+    defaults = {
+        (account, region): (enforced == "enabled", managed_by)
+        for account, region, enforced, managed_by in RegionDefaults.objects.filter(scope__in=scopes).values_list(
+            "scope__account_id", "scope__region", "http_tokens_enforced", "managed_by"
+        )
+    }
+    living = launches.living(place.accounts).filter(place.here())
+    rows = living.order_by("severity", "-instances_30d", "pk").values_list(
+        "account_id",
+        "account__account_id",
+        "account__name",
+        "account__management",
+        "region",
+        "kind",
+        "name",
+        "instances_30d",
+        "answer_now",
+        "resolution",
+    )[:SIMULATED]
+    found = [_launch(row, defaults) for row in rows]
+    return {
+        "launches": found if found or counted["never"] < counted["scopes"] else None,
+        "unsimulated": living.count() - SIMULATED if len(found) == SIMULATED else 0,
+        "scopes": counted["scopes"],
+        "unread": counted["scopes"] - counted["whole"],
+        "managed_defaults": sum(managed_by == "declarative-policy" for _, managed_by in defaults.values()),
+    }
+
+
+def _launch(row: Sequence[Any], defaults: Mapping[tuple[int, str], tuple[bool, str | None]]) -> Launch:
+    account_pk, account_id, account, management, region, kind, name, recent, now, resolution = row
+    enforced, _ = defaults.get((account_pk, region), (None, None))
+    return Launch(
+        kind=LaunchSourceKind(kind),
+        name=name,
+        account_id=account_id,
+        region=region,
+        recent=recent,
+        now=LaunchAnswer(now),
+        ways=tuple(_way(stored["options"]) for stored in resolution if stored["counts"]),
+        enforced=enforced,
+        management=management,
+        place=account,
+    )
+
+
+def _way(options: Mapping[str, Mapping[str, Any]]) -> Way:
+    return Way(*(_decided(options[name]) for name in ("tokens", "hop_limit", "endpoint")))
+
+
+def _decided(stored: Mapping[str, Any]) -> Decided:
+    return Decided(stored["value"], Level(stored["level"]))
+
+
+# --- what a text names -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Named:
+    """What is known of the place and the thing a text names."""
+
+    chosen: Chosen | None = None
+    known: Known = NOTHING
+    region: str = ""  # of the one instance
+
+
+def named(kind: Kind, wanted: Wanted, accounts: QuerySet[Account], account: Account | None) -> Named:
+    """`account`: the only one it is for."""
+    if kind is Kind.CLI_DEFAULTS and account is not None:
+        return Named(known=Known(account.account_id, _defaults(account)))
+    if kind in TEMPLATES and wanted.name:
+        return Named(_template(wanted.name, accounts))
+    if kind in INSTANCES and wanted.name:
+        return _instance(wanted.name, accounts)
+    return Named()
+
+
+def _defaults(account: Account) -> dict[str, Before]:
+    rows = RegionDefaults.objects.filter(scope__account=account).values_list(
+        "scope__region", "http_tokens", "http_put_response_hop_limit", "http_tokens_enforced"
+    )
+    return {region: Before(tokens, hop_limit, enforced) for region, tokens, hop_limit, enforced in rows}
+
+
+def _template(name: str, accounts: QuerySet[Account]) -> Chosen:
+    ids = list(
+        LaunchTemplate.objects.filter(among(accounts, "account"), name=name).values_list("template_id", flat=True)
+    )
+    launched = Instance.objects.filter(among(accounts, "account"), launch_template_id__in=ids, gone_at__isnull=True)
+    counted = dict(launched.order_by().values_list("status").annotate(STATES)) if ids else {}
+    return Chosen(name, found=bool(ids), by_status=counted)
+
+
+def _instance(name: str, accounts: QuerySet[Account]) -> Named:
+    """By its id or its Name tag, which several may share."""
+    rows = Instance.objects.filter(among(accounts, "account"), gone_at__isnull=True)
+    found = list(rows.filter(Q(instance_id=name) | Q(name=name)).select_related("account").order_by("pk")[:SIMULATED])
+    counted: dict[str, int] = {}
+    for row in found:
+        counted[row.status] = counted.get(row.status, 0) + 1
+    if len(found) != 1:
+        return Named(Chosen(name, found=bool(found), by_status=counted))
+    (row,) = found
+    chosen = Chosen(name, found=True, by_status=counted, reason=row.status_reason)
+    before = Before(row.http_tokens, row.http_put_response_hop_limit)
+    return Named(chosen, Known(row.account.account_id, instance=before), row.region)
