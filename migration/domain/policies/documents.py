@@ -3,10 +3,11 @@
 import json
 from typing import Any
 
-from migration.domain.policies.wanted import Wanted
+from migration.domain.policies.wanted import Attach, Wanted
 
 DECLARATIVE_LIMIT = 10_000  # characters of a declarative policy (AWS Organizations quotas)
-SCP_LIMIT = 5_120  # characters of a service control policy
+SCP_LIMIT = 5_120  # characters of a service control policy, blanks included unless the console saves it
+IAM_LIMIT = 6_144  # characters of a managed policy; blanks are not counted (IAM quotas)
 EXCEPTION = "The organization sets the instance metadata defaults of this account. Ask its owners for a change."
 Statement = dict[str, Any]
 
@@ -47,7 +48,7 @@ def deny_launch(wanted: Wanted) -> str:
         if exempt:
             condition["StringNotEquals"] = exempt
         statements.append(_deny("LaunchWithinTheHopLimit", here, condition, wanted))
-    return _policy(statements)
+    return _policy(statements, wanted.attach)
 
 
 def deny_opt_out(wanted: Wanted) -> str:
@@ -66,7 +67,7 @@ def deny_opt_out(wanted: Wanted) -> str:
     if wanted.enforced:
         enforcement = _unless("ec2:Attribute/HttpTokensEnforced", "enabled", {})
         statements.append(_deny("KeepTheEnforcement", default, enforcement, wanted))
-    return _policy(statements)
+    return _policy(statements, wanted.attach)
 
 
 def deny_v1_credentials(wanted: Wanted) -> str:
@@ -74,7 +75,9 @@ def deny_v1_credentials(wanted: Wanted) -> str:
     condition: Statement = {"NumericLessThan": {"ec2:RoleDelivery": "2.0"}}
     if wanted.exempt_tag is not None:
         condition["StringNotEquals"] = {f"aws:PrincipalTag/{wanted.exempt_tag[0]}": wanted.exempt_tag[1]}
-    return _policy([_deny("UseCredentialsOfIMDSv2", {"Action": "*", "Resource": "*"}, condition, wanted)])
+    return _policy(
+        [_deny("UseCredentialsOfIMDSv2", {"Action": "*", "Resource": "*"}, condition, wanted)], wanted.attach
+    )
 
 
 def _instances(wanted: Wanted) -> str:
@@ -95,8 +98,15 @@ def _deny(sid: str, what: Statement, condition: Statement, wanted: Wanted) -> St
     return {"Sid": sid, "Effect": "Deny", **what, "Condition": condition}
 
 
-def _policy(statements: list[Statement]) -> str:
-    return _json({"Version": "2012-10-17", "Statement": statements})
+def _policy(statements: list[Statement], attach: Attach) -> str:
+    """Raises ValueError with a sentence when it is longer than AWS takes."""
+    document = {"Version": "2012-10-17", "Statement": statements}
+    text, limit = _json(document), SCP_LIMIT if attach is Attach.SCP else IAM_LIMIT
+    if len(text) > limit:
+        text = json.dumps(document, separators=(",", ":")) + "\n"
+    if len(text) > limit:
+        raise ValueError(f"That makes {len(text):,} characters, and AWS takes {limit:,}. Name fewer Regions.")
+    return text
 
 
 def _json(document: Statement) -> str:
