@@ -59,6 +59,7 @@ class Fleet:
 
     launches: Sequence[Launch] | None = None
     unsimulated: int = 0  # sources beyond those in `launches`
+    unreadable: int = 0  # accounts that cannot be entered, or were never read
     unread: int = 0  # account-Regions whose launch sources were not read whole
     scopes: int = 0
     by_status: Mapping[str, int] = field(default_factory=dict)
@@ -98,6 +99,14 @@ def today(kind: Kind, wanted: Wanted, fleet: Fleet, chosen: Chosen | None = None
         found = list(_DENIED[kind](wanted, fleet))
     else:
         found = list(_of_one(kind, wanted, fleet, chosen))
+    if fleet.unreadable:
+        found.append(
+            Effect(
+                Tone.UNKNOWN,
+                f"{_many(fleet.unreadable, 'account')} cannot be read, or {'was' if fleet.unreadable == 1 else 'were'} "
+                "not yet: what would break there is not known.",
+            )
+        )
     if not any(one.tone in {Tone.BREAKS, Tone.MAY_BREAK} for one in found):
         unknown = any(one.tone is Tone.UNKNOWN for one in found)
         found.append(
@@ -139,7 +148,7 @@ def _of_defaults(kind: Kind, wanted: Wanted, fleet: Fleet) -> Iterator[Effect]:
     if new:
         yield _about(Tone.BREAKS, new, "would fail to launch: tokens come out as optional, which enforcement refuses")
     if old := [one for one in heaps[LaunchAnswer.FAILS] if one.now is LaunchAnswer.FAILS]:
-        yield _about(Tone.MAY_BREAK, old, "already fail{s} today, under enforcement that is on")
+        yield _about(Tone.UNHARMED, old, "already fail{s} today, under enforcement that is on")
     tightened = [one for one in heaps[LaunchAnswer.SAFE] if one.now is LaunchAnswer.V1_ALLOWED]
     if tightened:
         yield _about(
@@ -327,7 +336,8 @@ def _unread(fleet: Fleet) -> Iterator[Effect]:
     if fleet.unsimulated:
         yield Effect(
             Tone.UNKNOWN,
-            f"{fleet.unsimulated:,} more launch sources were not looked at here. Choose one account to see all of its.",
+            f"{_many(fleet.unsimulated, 'more launch source')} {'was' if fleet.unsimulated == 1 else 'were'} not looked at "
+            "here. Choose an account to see all of its.",
         )
 
 
@@ -341,11 +351,10 @@ def _heaps(fleet: Fleet, judge: Callable[[Launch], LaunchAnswer]) -> dict[Launch
 def _about(tone: Tone, launches: Sequence[Launch], what: str) -> Effect:
     """`what` says of them, with {s}, {es} and {are} where the verb goes by their number."""
     busiest = sorted(launches, key=lambda one: (-one.recent, one.account_id, one.region, one.name))
-    recent = sum(one.recent for one in launches)
-    came = f" {_many(recent, 'instance')} came from {'it' if len(launches) == 1 else 'them'} in 30 days."
-    one = len(launches) == 1
+    recent, one = sum(one.recent for one in launches), len(launches) == 1
+    came = f"{_many(recent, 'instance') if recent else 'No instance'} came from {'it' if one else 'them'} in 30 days."
     said = what.format(s="s" if one else "", es="es" if one else "", are=_are(len(launches)))
-    text = f"{_sources(len(launches))} {said}.{came}"
+    text = f"{_sources(len(launches))} {said}. {came}"
     return Effect(tone, text, tuple(busiest[:LISTED]), max(len(launches) - LISTED, 0))
 
 

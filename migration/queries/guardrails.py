@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from migration.domain.breaks import CALLING, UNDECIDED, Chosen, Fleet, Launch, Way
 from migration.domain.launch import Decided
@@ -22,6 +22,7 @@ from migration.enums import LaunchAnswer, LaunchSourceKind, Level
 from migration.models import Account, Instance, LaunchTemplate, RegionDefaults, Scope
 from migration.queries import launches
 from migration.queries.access import among
+from migration.queries.fleet import UNREADABLE
 
 SIMULATED = 5000  # launch sources on one page, the worst first
 STATES = Count("pk")
@@ -58,7 +59,12 @@ def partition(accounts: QuerySet[Account]) -> str:
 def fleet(kind: Kind, place: Place) -> Fleet:
     """As much as the kind of guardrail is judged by."""
     read = _READ.get(kind, _statuses)
-    return Fleet(**read(place))
+    return Fleet(**read(place), unreadable=_unreadable(place.accounts))
+
+
+def _unreadable(accounts: QuerySet[Account]) -> int:
+    seen = Exists(Scope.objects.filter(account=OuterRef("pk"), inventory_at__isnull=False))
+    return accounts.filter(Q(role_state__in=UNREADABLE) | ~seen, enabled=True).count()
 
 
 def _statuses(place: Place) -> dict[str, Any]:

@@ -187,6 +187,7 @@ def test_a_declarative_policy_that_is_there_refuses_the_call_but_not_another_pol
     [
         Fleet(),
         fleet(unread=1),
+        fleet(unreadable=1),
         fleet(unsimulated=1),
         fleet(launch("not read", now=UNKNOWN, kind=LaunchSourceKind.TEMPLATE)),
     ],

@@ -27,6 +27,7 @@ MATRIX: dict[str, Row] = {
     "account": LOOK,
     "launch_sources": LOOK,
     "connect": CONNECT,
+    "guardrails": LOOK,
     "instances": LOOK,
     "instance": LOOK,
     "choose_hop_limit": PLAN,

@@ -2,6 +2,7 @@
 
 import shlex
 
+from migration.domain.onboarding import command
 from migration.domain.policies.wanted import NO_LIMIT, NO_PREFERENCE, NOTHING, Before, Known, Wanted
 
 INSTANCE_ID = "i-0123456789abcdef0"
@@ -11,7 +12,8 @@ OPTIONS = "Reservations[].Instances[].MetadataOptions"
 def defaults(wanted: Wanted, known: Known = NOTHING) -> str:
     """For new launches, Region by Region."""
     lines = [
-        f"# With credentials of {_account(known, 'each account')}. New launches only. The first command shows what is."
+        f"# With credentials of {_account(known, 'each account')}. New launches only.",
+        "# The first command of each Region prints what it is: keep that.",
     ]
     for region in wanted.regions or (wanted.region,):
         lines += [
@@ -34,7 +36,7 @@ def undo_defaults(wanted: Wanted, known: Known = NOTHING) -> str:
     for region in wanted.regions or (wanted.region,):
         before = known.defaults.get(region)
         if before is None:
-            lines.append(f"# {region}: what it was is not known here; this is for defaults that said nothing.")
+            lines.append(f"# {region}: what it was is not known here. This is for defaults that said nothing.")
         was = before or Before()
         lines.append(
             _modify_defaults(
@@ -52,7 +54,8 @@ def instance(wanted: Wanted, known: Known = NOTHING) -> str:
     look = _look(wanted)
     return "\n".join(
         (
-            f"# With credentials of {_account(known, 'its account')}. The first command prints what it is: keep that.",
+            f"# With credentials of {_account(known, 'its account')}.",
+            "# The first command prints what it is: keep that.",
             look,
             _modify(wanted, tokens=wanted.tokens, hop_limit=wanted.hop_limit),
             "# Done when State is applied; on a stopped instance that is after its next start.",
@@ -67,8 +70,9 @@ def undo_instance(wanted: Wanted, known: Known = NOTHING) -> str:
     before = known.instance
     lines = []
     if before is None:
-        hop = "; the hop limit is what the first command printed" if wanted.hop_limit is not None else ""
-        lines.append(f"# What it was is not known here; this is for an instance that allowed IMDSv1{hop}.")
+        lines.append("# What it was is not known here. This is for an instance that allowed IMDSv1.")
+        if wanted.hop_limit is not None:
+            lines.append("# Add its hop limit as the first command printed it.")
     was = before or Before("optional")
     hop_limit = was.hop_limit if wanted.hop_limit is not None else None
     lines.append(_modify(wanted, tokens=was.http_tokens or "optional", hop_limit=hop_limit))
@@ -84,21 +88,26 @@ def _id(wanted: Wanted) -> str:
 
 
 def _look(wanted: Wanted) -> str:
-    return f"aws ec2 describe-instances --region {wanted.region} --instance-ids {_id(wanted)} --query '{OPTIONS}'"
+    return command(
+        f"aws ec2 describe-instances --region {wanted.region} --instance-ids {_id(wanted)}", f"--query '{OPTIONS}'"
+    )
 
 
 def _modify(wanted: Wanted, *, tokens: str, hop_limit: int | None) -> str:
-    words = [f"aws ec2 modify-instance-metadata-options --region {wanted.region} --instance-id {_id(wanted)}"]
-    words.append(f"--http-tokens {tokens}")
+    words = [f"--http-tokens {tokens}"]
     if hop_limit is not None:
         words.append(f"--http-put-response-hop-limit {hop_limit}")
-    return " ".join(words)
+    return command(
+        "aws ec2 modify-instance-metadata-options",
+        f"--region {wanted.region} --instance-id {_id(wanted)}",
+        " ".join(words),
+    )
 
 
 def _modify_defaults(region: str, *, tokens: str, hop_limit: int | None, enforced: str | None) -> str:
-    words = [f"aws ec2 modify-instance-metadata-defaults --region {region} --http-tokens {tokens}"]
+    words = [f"--http-tokens {tokens}"]
     if hop_limit is not None:
         words.append(f"--http-put-response-hop-limit {hop_limit}")
     if enforced is not None:
         words.append(f"--http-tokens-enforced {enforced}")
-    return " ".join(words)
+    return command(f"aws ec2 modify-instance-metadata-defaults --region {region}", " ".join(words))
