@@ -336,8 +336,8 @@ def _unread(fleet: Fleet) -> Iterator[Effect]:
     if fleet.unsimulated:
         yield Effect(
             Tone.UNKNOWN,
-            f"{_many(fleet.unsimulated, 'more launch source')} {'was' if fleet.unsimulated == 1 else 'were'} not looked at "
-            "here. Choose an account to see all of its.",
+            f"{_many(fleet.unsimulated, 'more launch source')} {'was' if fleet.unsimulated == 1 else 'were'} not "
+            "looked at here. Choose an account to see all of its.",
         )
 
 

@@ -124,7 +124,7 @@ def test_the_file_is_plain_text_with_the_undo_as_a_comment(as_, account):
 
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="defaults.sh"'
-    commands = [line for line in answer.content.decode().splitlines() if not line.startswith(("#", " "))]
+    commands = [line for line in answer.content.decode().splitlines() if line.startswith("aws")]
     assert [line.split()[2] for line in commands] == [
         "get-instance-metadata-defaults",
         "modify-instance-metadata-defaults",
@@ -153,7 +153,7 @@ def test_it_tells_which_launches_would_fail(as_, account):
 def test_a_launch_that_leaves_the_tokens_to_the_default_does_not_fail_with_it(as_, account):
     source(account, "web", way("optional", "base"))
 
-    assert BREAKS not in shown(as_, kind="declarative", enforced="1").replace("What it would break", "")
+    assert "would fail to launch" not in shown(as_, kind="declarative", enforced="1")
 
 
 def test_launches_that_do_not_count_are_not_counted(as_, account):
@@ -171,9 +171,6 @@ def test_sources_that_are_gone_launch_nothing(as_, account):
 def test_only_the_regions_that_are_named_are_looked_at(as_, account):
     source(account, "web", region="us-east-1")
 
-    assert (
-        "would be denied" in shown(as_, kind="deny-launch") + shown(as_, kind="deny-launch", regions="us-east-1") or 1
-    )
     assert "web" not in shown(as_, kind="cli-defaults", enforced="1", regions="eu-west-1").split("What it would")[1]
     assert "web" in shown(as_, kind="cli-defaults", enforced="1", regions="us-east-1").split("What it would")[1]
 
@@ -314,28 +311,25 @@ def test_what_was_typed_and_what_aws_says_is_text_and_nothing_else(as_, account)
 
 
 @pytest.mark.parametrize(
-    ("kind", "queries_"),
+    ("kind", "count"),
     [
-        ("declarative", 15),
-        ("cli-defaults", 16),
-        ("deny-launch", 15),
-        ("deny-opt-out", 11),
-        ("deny-v1-credentials", 12),
-        ("terraform-template", 13),
-        ("cli-instance", 12),
+        ("declarative", 13),
+        ("cli-defaults", 13),
+        ("deny-launch", 12),
+        ("deny-opt-out", 9),
+        ("deny-v1-credentials", 10),
+        ("terraform-template", 10),
+        ("cli-instance", 10),
     ],
 )
-@pytest.mark.parametrize("more", [1, 5])
-def test_the_page_costs_the_same_queries_for_few_and_for_many(
-    client, account, django_assert_num_queries, kind, queries_, more
-):
-    for number in range(more):
+def test_the_page_costs_the_same_queries_for_few_accounts_and_for_many(client, django_assert_num_queries, kind, count):
+    client.force_login(factories.user("someone", Role.VIEWER))
+    query = {"kind": kind, "name": "i-0123456789abcdef0" if kind == "cli-instance" else "web"}
+    for number in range(4):
         one = factories.account(role_state=RoleState.OK)
         read(one, f"eu-west-{number + 1}")
         source(one, f"web-{number}", kind=LaunchSourceKind.TEMPLATE)
         factories.instance(one)
-    client.force_login(factories.user("someone", Role.VIEWER))
-    name = "i-0123456789abcdef0" if kind == "cli-instance" else "web"
-
-    with django_assert_num_queries(queries_):
-        client.get(reverse("guardrails"), {"kind": kind, "name": name})
+        if number in {0, 3}:
+            with django_assert_num_queries(count):
+                client.get(reverse("guardrails"), query)
