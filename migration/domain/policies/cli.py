@@ -33,10 +33,13 @@ def undo_defaults(wanted: Wanted, known: Known = NOTHING) -> str:
     it out would keep the new value.
     """
     lines = []
+    if not known.account_id:
+        lines.append("# What each default was is not known here: choose one account for its own undo.")
+        lines.append("# This is for defaults that said nothing.")
     for region in wanted.regions or (wanted.region,):
         before = known.defaults.get(region)
-        if before is None:
-            lines.append(f"# {region}: what it was is not known here. This is for defaults that said nothing.")
+        if known.account_id and before is None:
+            lines.append(f"# {region}: what it was is not known here. This is for a default that said nothing.")
         was = before or Before()
         lines.append(
             _modify_defaults(
