@@ -29,6 +29,8 @@ def everywhere(org: Organisation) -> dict[str, str]:
         "runs": reverse("runs"),
         "run": reverse("run", args=[org.running.pk]),
         "run-done": reverse("run", args=[org.done.pk]),
+        "guardrails": f"{reverse('guardrails')}?kind=deny-launch&hop=2&role=ops/break-glass&tag=imds-exempt=true",
+        "guardrails-undo": f"{reverse('guardrails')}?kind=cli-defaults&enforced=1",
         "data-quality": reverse("data_quality"),
         "data-quality-partial": f"{reverse('data_quality')}?account={org.accounts[2].account_id}",
         "data-quality-denied": f"{reverse('data_quality')}?account={org.accounts[5].account_id}",
@@ -47,7 +49,7 @@ def test_every_page_is_accessible_quiet_and_fits_its_window(visit, org, look):
 @pytest.mark.parametrize("look", [DESK, PHONE_DARK], ids=str)
 def test_an_empty_database_shows_what_to_do_next(visit, transactional_db, look):
     visitor = visit(factories.user("anna", Role.ADMIN), look)
-    names = ("overview", "executive", "accounts", "connect", "approvals", "runs", "data_quality", "audit")
+    names = ("overview", "executive", "accounts", "connect", "guardrails", "approvals", "runs", "data_quality", "audit")
 
     assert visitor.tour({f"empty-{name}": reverse(name) for name in names}) == {}
 
