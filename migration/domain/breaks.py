@@ -11,11 +11,10 @@ from migration.domain.launch import Decided, answer, worst
 from migration.domain.policies.wanted import DEFAULTS, NO_PREFERENCE, TEMPLATES, Attach, Kind, Wanted
 from migration.enums import DONE, LEFT, LaunchAnswer, LaunchSourceKind, Level, Status
 
-CALLING = (Status.IN_USE, Status.REGRESSED)
-UNDECIDED = (Status.UNKNOWN, Status.SETTLING)
 # Who launches for these is a service-linked role, whom no SCP and no IAM policy of yours binds.
 BY_SERVICE = (LaunchSourceKind.GROUP, LaunchSourceKind.CONFIGURATION, LaunchSourceKind.SPOT)
 LISTED = 50
+OPENED = Decided("enabled", Level.BASE)  # the endpoint, where no default turns it off
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +43,22 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """Instances by what is known of their calls, whatever their status: a waived one may call as well."""
+
+    calling: int = 0  # called IMDSv1 in the window
+    undecided: int = 0  # not every hour of the window was measured, and no call was
+    quiet: int = 0  # every hour was measured, and no call
+    refusing: int = 0  # tokens required, or IMDS off
+
+
+@dataclass(frozen=True, slots=True)
 class Chosen:
     """The instance or template that a text names, where it is known."""
 
     name: str
     found: bool
-    by_status: Mapping[str, int] = field(default_factory=dict)  # the instance itself, or those the template launched
+    usage: Usage = Usage()  # of the instance itself, or of those the template launched
     reason: str = ""
 
 
@@ -64,9 +73,10 @@ class Fleet:
     scopes: int = 0
     by_status: Mapping[str, int] = field(default_factory=dict)
     stopped_v1: int = 0  # stopped instances that allow IMDSv1
-    calling_with_role: int = 0  # instances that called IMDSv1 in the window and have an instance profile
-    undecided_with_role: int = 0  # of these it is not known whether they call
+    usage: Usage = Usage()  # of all instances
+    with_role: Usage = Usage()  # of those that have an instance profile
     managed_defaults: int = 0  # account-Regions whose defaults a declarative policy holds
+    closed_defaults: int = 0  # account-Regions whose default turns IMDS off
     delivered_v1: bool | None = None  # calls with credentials delivered by IMDSv1 were seen; None: not read
 
     def count(self, statuses: Iterable[str]) -> int:
@@ -120,10 +130,17 @@ def today(kind: Kind, wanted: Wanted, fleet: Fleet, chosen: Chosen | None = None
 # --- defaults and enforcement ----------------------------------------------------------------------------------
 
 
-def after(launch: Launch, wanted: Wanted) -> LaunchAnswer:
-    """The answer once the default is as wanted."""
+def after(launch: Launch, wanted: Wanted, *, resets: bool = False) -> LaunchAnswer:
+    """The answer once the default is as wanted. `resets`: the other defaults become no preference."""
     enforced = True if wanted.enforced else launch.enforced
-    return worst(answer(_with_default(way.tokens, wanted), way.endpoint, enforced=enforced) for way in launch.ways)
+    return worst(
+        answer(
+            _with_default(way.tokens, wanted),
+            OPENED if resets and way.endpoint.level is Level.ACCOUNT else way.endpoint,
+            enforced=enforced,
+        )
+        for way in launch.ways
+    )
 
 
 def _with_default(tokens: Decided, wanted: Wanted) -> Decided:
@@ -142,8 +159,15 @@ def _of_defaults(kind: Kind, wanted: Wanted, fleet: Fleet) -> Iterator[Effect]:
             f"In {_many(fleet.managed_defaults, 'account-Region')} a declarative policy holds the defaults: the call "
             "is refused there.",
         )
+    resets = kind is Kind.TERRAFORM_DEFAULTS
+    if resets and fleet.closed_defaults:
+        yield Effect(
+            Tone.BREAKS,
+            f"In {_many(fleet.closed_defaults, 'account-Region')} the default turns IMDS off. Terraform would set that "
+            "to “no preference”, and open IMDS on new instances.",
+        )
     yield from _unread(fleet)
-    heaps = _heaps(fleet, lambda launch: after(launch, wanted))
+    heaps = _heaps(fleet, lambda launch: after(launch, wanted, resets=resets))
     new = [one for one in heaps[LaunchAnswer.FAILS] if one.now is not LaunchAnswer.FAILS]
     if new:
         yield _about(Tone.BREAKS, new, "would fail to launch: tokens come out as optional, which enforcement refuses")
@@ -185,32 +209,37 @@ def _existing(wanted: Wanted, fleet: Fleet) -> Iterator[Effect]:
 def _of_one(kind: Kind, wanted: Wanted, fleet: Fleet, chosen: Chosen | None) -> Iterator[Effect]:
     template = kind in TEMPLATES
     if chosen is not None and chosen.found:
-        counted, whose = Fleet(by_status=chosen.by_status), "launched from it " if template else ""
+        usage, whose = chosen.usage, "launched from it " if template else ""
         if chosen.reason:
             yield Effect(Tone.UNHARMED, f"{chosen.name} today: {chosen.reason}")
     else:
-        counted, whose = fleet, ""
+        usage, whose = fleet.usage, ""
         what = "template" if template else "instance"
         named = f"No {what} {chosen.name} was read" if chosen is not None else f"No {what} is named"
         yield Effect(Tone.UNKNOWN, f"{named}; what follows is about all instances that were collected.")
     if wanted.tokens != "required":
         yield Effect(Tone.MAY_BREAK, f"It allows IMDSv1 on {'new instances' if template else 'the instance'}.")
         return
-    if calling := counted.count(CALLING):
+    later = "its successors are refused such calls" if template else "with tokens required such calls are refused"
+    if usage.calling:
+        yield Effect(Tone.BREAKS, f"{_many(usage.calling, 'instance')} {whose}called IMDSv1 in the window: {later}.")
+    yield from _undecided(usage, whose)
+    if usage.quiet:
         yield Effect(
-            Tone.BREAKS,
-            f"{_many(calling, 'instance')} {whose}called IMDSv1 in the window: with tokens required such calls are "
-            "refused.",
+            Tone.UNHARMED, f"{_many(usage.quiet, 'instance')} {whose}made no IMDSv1 call in any hour of the window."
         )
-    if open_ := counted.count(UNDECIDED):
+    if usage.refusing:
+        yield Effect(
+            Tone.UNHARMED, f"{_many(usage.refusing, 'instance')} {whose}refuse{_s(usage.refusing)} IMDSv1 already."
+        )
+
+
+def _undecided(usage: Usage, whose: str) -> Iterator[Effect]:
+    if count := usage.undecided:
         yield Effect(
             Tone.UNKNOWN,
-            f"Whether {_many(open_, 'instance')} {whose}{'calls' if open_ == 1 else 'call'} IMDSv1 is not known yet.",
+            f"Whether {_many(count, 'instance')} {whose}{'calls' if count == 1 else 'call'} IMDSv1 is not known yet.",
         )
-    if ready := counted.count([Status.READY]):
-        yield Effect(Tone.UNHARMED, f"{_many(ready, 'instance')} {whose}made no IMDSv1 call on any hour of the window.")
-    if done := counted.count(DONE):
-        yield Effect(Tone.UNHARMED, f"{_many(done, 'instance')} {whose}refuse{_s(done)} IMDSv1 already.")
 
 
 # --- statements that deny -------------------------------------------------------------------------------------
@@ -287,12 +316,13 @@ def _of_opt_out(wanted: Wanted, fleet: Fleet) -> Iterator[Effect]:
 
 
 def _of_credentials(_wanted: Wanted, fleet: Fleet) -> Iterator[Effect]:
-    if fleet.calling_with_role:
+    usage = fleet.with_role
+    if usage.calling:
         yield Effect(
             Tone.BREAKS,
-            f"{_many(fleet.calling_with_role, 'instance')} with a role called IMDSv1 in the window. What "
-            f"{'it calls' if fleet.calling_with_role == 1 else 'they call'} in AWS with credentials from there is "
-            "refused at once.",
+            f"{_many(usage.calling, 'instance')} with a role called IMDSv1 in the window. What "
+            f"{'it calls' if usage.calling == 1 else 'they call'} in AWS with credentials from there is refused at "
+            "once.",
         )
     if fleet.delivered_v1:
         yield Effect(Tone.BREAKS, "Calls with credentials that were delivered by IMDSv1 were seen. They are refused.")
@@ -301,16 +331,14 @@ def _of_credentials(_wanted: Wanted, fleet: Fleet) -> Iterator[Effect]:
             Tone.UNKNOWN,
             "Who uses credentials that were delivered by IMDSv1 is not read (ec2RoleDelivery 1.0 in CloudTrail).",
         )
-    if fleet.undecided_with_role:
+    yield from _undecided(usage, "with a role ")
+    if usage.quiet:
         yield Effect(
-            Tone.UNKNOWN,
-            f"Whether {_many(fleet.undecided_with_role, 'more instance')} with a role "
-            f"{'calls' if fleet.undecided_with_role == 1 else 'call'} IMDSv1 is not known yet.",
+            Tone.UNHARMED,
+            f"{_many(usage.quiet, 'instance')} with a role made no IMDSv1 call in any hour of the window.",
         )
-    if done := fleet.count(DONE):
-        yield Effect(
-            Tone.UNHARMED, f"{_many(done, 'instance')} that refuse{_s(done)} IMDSv1 hold{_s(done)} no such credentials."
-        )
+    if done := usage.refusing:
+        yield Effect(Tone.UNHARMED, f"{_many(done, 'instance')} with a role refuse{_s(done)} IMDSv1 already.")
 
 
 _DENIED: Mapping[Kind, Callable[[Wanted, Fleet], Iterator[Effect]]] = {

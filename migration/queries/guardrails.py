@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
-from migration.domain.breaks import CALLING, UNDECIDED, Chosen, Fleet, Launch, Way
+from migration.domain.breaks import Chosen, Fleet, Launch, Usage, Way
 from migration.domain.launch import Decided
 from migration.domain.policies.wanted import (
     DEFAULTS,
@@ -18,7 +18,7 @@ from migration.domain.policies.wanted import (
     Known,
     Wanted,
 )
-from migration.enums import LaunchAnswer, LaunchSourceKind, Level
+from migration.enums import DONE, LaunchAnswer, LaunchSourceKind, Level, Status
 from migration.models import Account, Instance, LaunchTemplate, RegionDefaults, Scope
 from migration.queries import launches
 from migration.queries.access import among
@@ -58,7 +58,7 @@ def partition(accounts: QuerySet[Account]) -> str:
 
 def fleet(kind: Kind, place: Place) -> Fleet:
     """As much as the kind of guardrail is judged by."""
-    read = _READ.get(kind, _statuses)
+    read = _READ.get(kind, _of_instances)
     return Fleet(**read(place), unreadable=_unreadable(place.accounts))
 
 
@@ -77,22 +77,36 @@ def _of_defaults(place: Place) -> dict[str, Any]:
 
 
 def _of_launches(place: Place) -> dict[str, Any]:
-    stopped = _living(place).filter(instance_state="stopped", http_tokens="optional").count()
-    return _sources(place) | {"stopped_v1": stopped}
+    stopped = _living(place).filter(instance_state="stopped", http_tokens="optional").exclude(http_endpoint="disabled")
+    return _sources(place) | {"stopped_v1": stopped.count()}
 
 
 def _of_credentials(place: Place) -> dict[str, Any]:
-    rows = _living(place).exclude(instance_profile_arn="").order_by().values_list("status").annotate(STATES)
-    with_role = dict(rows)
-    return _statuses(place) | {
-        "calling_with_role": sum(with_role.get(status, 0) for status in CALLING),
-        "undecided_with_role": sum(with_role.get(status, 0) for status in UNDECIDED),
-    }
+    return {"with_role": _usage(_living(place).exclude(instance_profile_arn=""))}
+
+
+def _of_instances(place: Place) -> dict[str, Any]:
+    return {"usage": _usage(_living(place))}
+
+
+def _usage(rows: QuerySet[Instance]) -> Usage:
+    """By what was measured, for a status may stand for something else: a waived instance that calls is waived."""
+    open_ = ~Q(status__in=DONE)
+    quiet = Q(v1_calls_window=0, window_days__gt=0, measured_days__gte=F("window_days"))
+    counted = rows.exclude(status=Status.MANAGED).aggregate(
+        total=Count("pk"),
+        refusing=Count("pk", filter=~open_),
+        calling=Count("pk", filter=open_ & Q(v1_calls_window__gt=0)),
+        quiet=Count("pk", filter=open_ & quiet),
+    )
+    known = {name: counted[name] for name in ("refusing", "calling", "quiet")}
+    return Usage(**known, undecided=counted["total"] - sum(known.values()))
 
 
 _READ: Mapping[Kind, Callable[[Place], dict[str, Any]]] = {
     **dict.fromkeys(DEFAULTS, _of_defaults),
     Kind.DENY_LAUNCH: _of_launches,
+    Kind.DENY_OPT_OUT: _statuses,
     Kind.DENY_V1_CREDENTIALS: _of_credentials,
 }
 
@@ -110,10 +124,10 @@ def _sources(place: Place) -> dict[str, Any]:
         never=Count("pk", filter=Q(launch_reading__isnull=True)),
     )
     defaults = {
-        (account, region): (enforced == "enabled", managed_by)
-        for account, region, enforced, managed_by in RegionDefaults.objects.filter(scope__in=scopes).values_list(
-            "scope__account_id", "scope__region", "http_tokens_enforced", "managed_by"
-        )
+        (account, region): (enforced == "enabled", managed_by, endpoint)
+        for account, region, enforced, managed_by, endpoint in RegionDefaults.objects.filter(
+            scope__in=scopes
+        ).values_list("scope__account_id", "scope__region", "http_tokens_enforced", "managed_by", "http_endpoint")
     }
     living = launches.living(place.accounts).filter(place.here())
     rows = living.order_by("severity", "-instances_30d", "pk").values_list(
@@ -134,13 +148,14 @@ def _sources(place: Place) -> dict[str, Any]:
         "unsimulated": living.count() - SIMULATED if len(found) == SIMULATED else 0,
         "scopes": counted["scopes"],
         "unread": counted["scopes"] - counted["whole"],
-        "managed_defaults": sum(managed_by == "declarative-policy" for _, managed_by in defaults.values()),
+        "managed_defaults": sum(managed_by == "declarative-policy" for _, managed_by, _ in defaults.values()),
+        "closed_defaults": sum(endpoint == "disabled" for _, _, endpoint in defaults.values()),
     }
 
 
-def _launch(row: Sequence[Any], defaults: Mapping[tuple[int, str], tuple[bool, str | None]]) -> Launch:
+def _launch(row: Sequence[Any], defaults: Mapping[tuple[int, str], tuple[bool, str | None, str | None]]) -> Launch:
     account_pk, account_id, account, management, region, kind, name, recent, now, resolution = row
-    enforced, _ = defaults.get((account_pk, region), (None, None))
+    enforced, *_ = defaults.get((account_pk, region), (None,))
     return Launch(
         kind=LaunchSourceKind(kind),
         name=name,
@@ -198,20 +213,20 @@ def _template(name: str, accounts: QuerySet[Account]) -> Chosen:
         LaunchTemplate.objects.filter(among(accounts, "account"), name=name).values_list("template_id", flat=True)
     )
     launched = Instance.objects.filter(among(accounts, "account"), launch_template_id__in=ids, gone_at__isnull=True)
-    counted = dict(launched.order_by().values_list("status").annotate(STATES)) if ids else {}
-    return Chosen(name, found=bool(ids), by_status=counted)
+    return Chosen(name, found=True, usage=_usage(launched)) if ids else Chosen(name, found=False)
 
 
 def _instance(name: str, accounts: QuerySet[Account]) -> Named:
     """By its id or its Name tag, which several may share."""
-    rows = Instance.objects.filter(among(accounts, "account"), gone_at__isnull=True)
-    found = list(rows.filter(Q(instance_id=name) | Q(name=name)).select_related("account").order_by("pk")[:SIMULATED])
-    counted: dict[str, int] = {}
-    for row in found:
-        counted[row.status] = counted.get(row.status, 0) + 1
-    if len(found) != 1:
-        return Named(Chosen(name, found=bool(found), by_status=counted))
+    here = Instance.objects.filter(among(accounts, "account"), gone_at__isnull=True)
+    rows = here.filter(Q(instance_id=name) | Q(name=name))
+    found = list(rows.select_related("account").order_by("pk")[:2])
+    if not found:
+        return Named(Chosen(name, found=False))
+    usage = _usage(rows)
+    if len(found) > 1:
+        return Named(Chosen(name, found=True, usage=usage))
     (row,) = found
-    chosen = Chosen(name, found=True, by_status=counted, reason=row.status_reason)
+    chosen = Chosen(name, found=True, usage=usage, reason=row.status_reason)
     before = Before(row.http_tokens, row.http_put_response_hop_limit)
     return Named(chosen, Known(row.account.account_id, instance=before), row.region)

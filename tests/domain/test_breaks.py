@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from migration.domain.breaks import LISTED, Chosen, Effect, Fleet, Launch, Tone, Way, after, launched, today
+from migration.domain.breaks import LISTED, Chosen, Effect, Fleet, Launch, Tone, Usage, Way, after, launched, today
 from migration.domain.launch import Decided
 from migration.domain.policies.wanted import DEFAULTS, DENIALS, NO_PREFERENCE, Attach, Kind, Wanted
 from migration.enums import LaunchAnswer, LaunchSourceKind, Level, Status
@@ -118,6 +118,18 @@ def test_enforcement_that_is_on_already_counts_and_where_it_is_not_read_nothing_
 def test_imds_that_is_off_is_safe_until_enforcement_asks_for_the_tokens_all_the_same():
     assert after(launch("states optional", off=True), WANTED) is SAFE
     assert after(launch("states optional", off=True), ENFORCED) is FAILS
+
+
+def test_terraform_opens_imds_that_a_default_turns_off():
+    """Its resource sets what it does not mention to no preference."""
+    closed = Way(STATES["says nothing"], Decided(1, Level.BASE), Decided("disabled", Level.ACCOUNT))
+    one = replace(launch(now=SAFE), ways=(closed,))
+    here = fleet(one, closed_defaults=1)
+
+    assert after(one, Wanted(tokens=NO_PREFERENCE)) is SAFE
+    assert after(one, Wanted(tokens=NO_PREFERENCE), resets=True) is OPEN
+    assert "In 1 account-Region the default turns IMDS off" in said(today(Kind.TERRAFORM_DEFAULTS, WANTED, here))
+    assert "turns IMDS off" not in said(today(Kind.CLI_DEFAULTS, WANTED, here))
 
 
 # --- defaults and enforcement -------------------------------------------------------------------------------
@@ -289,10 +301,10 @@ def test_denying_the_way_back_counts_what_could_not_be_rolled_back(role, but):
 
 
 def test_credentials_of_imdsv1_break_those_that_call_it_with_a_role():
-    found = today(Kind.DENY_V1_CREDENTIALS, WANTED, Fleet(calling_with_role=2, undecided_with_role=5))
+    found = today(Kind.DENY_V1_CREDENTIALS, WANTED, Fleet(with_role=Usage(calling=2, undecided=5, quiet=1)))
 
     assert found[0].text.startswith("2 instances with a role called IMDSv1")
-    assert "5 more instances with a role call IMDSv1 is not known yet" in said(found)
+    assert "Whether 5 instances with a role call IMDSv1 is not known yet" in said(found)
     assert "ec2RoleDelivery 1.0 in CloudTrail" in said(found)
 
 
@@ -308,7 +320,7 @@ def test_callers_that_were_seen_break_and_callers_that_were_not_leave_no_doubt()
 
 
 def test_an_instance_that_calls_imdsv1_breaks():
-    chosen = Chosen("web-1", found=True, by_status={Status.IN_USE: 1}, reason="12 IMDSv1 calls in 14 days.")
+    chosen = Chosen("web-1", found=True, usage=Usage(calling=1), reason="12 IMDSv1 calls in 14 days.")
 
     found = today(Kind.CLI_INSTANCE, WANTED, Fleet(), chosen)
 
@@ -317,16 +329,16 @@ def test_an_instance_that_calls_imdsv1_breaks():
 
 
 def test_what_is_not_found_is_judged_by_all_and_says_so():
-    found = today(Kind.TERRAFORM_TEMPLATE, WANTED, Fleet(by_status={Status.READY: 2}), Chosen("nowhere", found=False))
+    found = today(Kind.TERRAFORM_TEMPLATE, WANTED, Fleet(usage=Usage(quiet=2)), Chosen("nowhere", found=False))
 
     assert "No template nowhere was read; what follows is about all instances" in said(found)
     assert "2 instances made no IMDSv1 call" in said(found)
 
 
 def test_a_template_is_judged_by_what_it_launched():
-    chosen = Chosen("web", found=True, by_status={Status.IN_USE: 2, Status.UNKNOWN: 1, Status.ENFORCED: 3})
+    chosen = Chosen("web", found=True, usage=Usage(calling=2, undecided=1, refusing=3))
 
-    found = today(Kind.CLOUDFORMATION_TEMPLATE, WANTED, Fleet(by_status={Status.IN_USE: 99}), chosen)
+    found = today(Kind.CLOUDFORMATION_TEMPLATE, WANTED, Fleet(usage=Usage(calling=99)), chosen)
 
     assert tones(found) == [Tone.BREAKS, Tone.UNKNOWN, Tone.UNHARMED]
     assert "2 instances launched from it called IMDSv1" in found[0].text
@@ -359,8 +371,8 @@ def test_no_sentence_has_a_hole_in_it(kind, count):
         for now in LaunchAnswer
         for source in (LaunchSourceKind.GROUP, LaunchSourceKind.TEMPLATE)
     ]
-    counts = dict.fromkeys(Status, count)
-    full = fleet(*sources, by_status=counts, stopped_v1=count, calling_with_role=count, undecided_with_role=count)
+    counts, usage = dict.fromkeys(Status, count), Usage(count, count, count, count)
+    full = fleet(*sources, by_status=counts, stopped_v1=count, usage=usage, with_role=usage)
 
     for wanted in (WANTED, Wanted(tokens="optional", enforced=True)):
         for one in today(kind, wanted.of(kind), full):

@@ -110,7 +110,7 @@ def test_each_region_that_is_collected_is_in_the_commands_and_the_undo_is_what_w
 
 
 def test_an_instance_that_is_known_brings_its_region_and_its_own_undo(as_, account):
-    row = factories.instance(account, "eu-west-1", http_put_response_hop_limit=5, status=Status.IN_USE)
+    row = factories.instance(account, "eu-west-1", http_put_response_hop_limit=5, v1_calls_window=3)
 
     answer = ask(as_, kind="cli-instance", name=row.instance_id, hop="2")
 
@@ -178,20 +178,28 @@ def test_only_the_regions_that_are_named_are_looked_at(as_, account):
 def test_stopped_instances_are_counted_for_what_they_are(as_, account):
     factories.instance(account, instance_state="stopped")
     factories.instance(account, instance_state="stopped", http_tokens="required", status=Status.ENFORCED)
+    factories.instance(account, instance_state="stopped", http_endpoint="disabled", status=Status.IMDS_OFF)
 
     assert "1 stopped instance that allows IMDSv1 can still be started" in shown(as_, kind="deny-launch")
 
 
-def test_credentials_break_where_a_role_is(as_, account):
+def test_credentials_break_where_a_role_is_whatever_the_status_says(as_, account):
     arn = "arn:aws:iam::111122223333:instance-profile/web"
-    factories.instance(account, status=Status.IN_USE, instance_profile_arn=arn)
-    factories.instance(account, status=Status.IN_USE)
-    factories.instance(account, status=Status.SETTLING, instance_profile_arn=arn)
+    measured: dict[str, Any] = {"measured_days": 14, "window_days": 14, "instance_profile_arn": arn}
+    factories.instance(account, status=Status.WAIVED, v1_calls_window=9, instance_profile_arn=arn)
+    factories.instance(account, status=Status.IN_USE, v1_calls_window=9)
+    factories.instance(account, status=Status.ENFORCED, v1_calls_window=9, instance_profile_arn=arn)
+    factories.instance(account, status=Status.READY, v1_calls_window=0, **measured)
+    factories.instance(account, status=Status.REGRESSED, v1_calls_window=0, **measured | {"measured_days": 13})
+    factories.instance(account, status=Status.UNKNOWN, v1_calls_window=None, **measured)
+    factories.instance(account, status=Status.MANAGED, v1_calls_window=None, **measured)
 
     told = shown(as_, kind="deny-v1-credentials")
 
     assert f"{BREAKS} 1 instance with a role called IMDSv1 in the window" in told
-    assert "Whether 1 more instance with a role calls IMDSv1 is not known yet" in told
+    assert "Whether 2 instances with a role call IMDSv1 is not known yet" in told
+    assert "1 instance with a role made no IMDSv1 call" in told
+    assert "1 instance with a role refuses IMDSv1 already" in told
 
 
 def test_a_template_is_judged_by_what_it_launched(as_, account):
@@ -204,8 +212,8 @@ def test_a_template_is_judged_by_what_it_launched(as_, account):
         latest_version=1,
         seen_at=NOW,
     )
-    factories.instance(account, launch_template_id="lt-1", status=Status.IN_USE)
-    factories.instance(account, status=Status.IN_USE)
+    factories.instance(account, launch_template_id="lt-1", v1_calls_window=1)
+    factories.instance(account, v1_calls_window=1)
 
     assert f"{BREAKS} 1 instance launched from it called IMDSv1" in shown(as_, kind="terraform-template", name="web")
 
@@ -214,6 +222,12 @@ def test_a_default_that_a_policy_holds_is_said(as_, account):
     RegionDefaults.objects.update(managed_by="declarative-policy")
 
     assert "In 1 account-Region a declarative policy holds the defaults" in shown(as_, kind="terraform-defaults")
+
+
+def test_a_default_that_turns_imds_off_is_not_opened_in_silence(as_, account):
+    RegionDefaults.objects.update(http_endpoint="disabled")
+
+    assert "In 1 account-Region the default turns IMDS off" in shown(as_, kind="terraform-defaults")
 
 
 # --- what is not known -----------------------------------------------------------------------------------------
@@ -317,7 +331,7 @@ def test_what_was_typed_and_what_aws_says_is_text_and_nothing_else(as_, account)
         ("cli-defaults", 13),
         ("deny-launch", 12),
         ("deny-opt-out", 9),
-        ("deny-v1-credentials", 10),
+        ("deny-v1-credentials", 9),
         ("terraform-template", 10),
         ("cli-instance", 10),
     ],

@@ -109,7 +109,13 @@ def _defaults(wanted: Wanted) -> Iterator[Note]:
             "AMI asks for them. AWS's order is instances, default required, enforcement.",
             TRANSITION,
         )
-    if wanted.tokens == "required" and (wanted.hop_limit or 0) < 1:
+    if wanted.tokens == "required" and wanted.hop_limit == 1:
+        yield Note(
+            "With tokens required and a hop limit of 1, containers on new instances cannot use IMDS, on AMIs marked "
+            "v2.0 as well. The guide suggests 2 where containers run.",
+            NEW,
+        )
+    elif wanted.tokens == "required" and (wanted.hop_limit or 0) < 1:
         yield Note(
             "Without a hop limit, launches from AMIs that are not marked v2.0 get a hop limit of 1, which containers "
             "cannot cross. The guide suggests 2 where containers run.",
