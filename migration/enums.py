@@ -33,6 +33,14 @@ LEFT = (
 NOT_OURS = (Status.GONE, Status.MANAGED)
 
 
+class FoundBy(TextChoices):
+    """Who told of a caller."""
+
+    ATHENA = "athena", "CloudTrail, by Athena"
+    LOOKUP = "lookup_events", "CloudTrail, looked up"
+    ANALYZER = "packet_analyzer", "IMDS packet analyzer"
+
+
 class UserData(TextChoices):
     """What looking into an instance's user data came to."""
 

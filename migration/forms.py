@@ -11,8 +11,8 @@ from migration.domain.accounts import PARTITION, ROLE_ARN, partition_of
 from migration.domain.onboarding import Filled, Way
 from migration.domain.policies.texts import TITLES
 from migration.domain.policies.wanted import Attach, Kind, Wanted
-from migration.enums import LaunchSourceKind, Status, WaiverKind
-from migration.queries import waivers
+from migration.enums import FoundBy, LaunchSourceKind, Status, WaiverKind
+from migration.queries import callers, waivers
 from migration.queries.account import InstanceFilters
 from migration.queries.accounts import ORDERS, AccountFilters
 from migration.queries.audit import AuditFilters
@@ -79,6 +79,51 @@ class FleetFilterForm(forms.Form):
     def filters(self) -> FleetFilters:
         usable = _usable(self)
         return FleetFilters(**(usable | {"order": usable.get("order") or "risk"}))
+
+
+class CallerFilterForm(forms.Form):
+    q = forms.CharField(required=False, max_length=100, strip=True)
+    known = forms.CharField(required=False, max_length=40)
+    found_by = forms.ChoiceField(required=False, choices=[("", "Anyone"), *callers.FOUND_BY.items()])
+
+    def filters(self) -> callers.CallerFilters:
+        return callers.CallerFilters(**_usable(self))
+
+
+class CallerImportForm(forms.Form):
+    """A file that tells who calls. The ids begin with c-, for the page has a filter form too."""
+
+    MOST = 32 << 20  # bytes
+
+    kind = forms.ChoiceField(
+        choices=[
+            (FoundBy.ATHENA.value, "Result of the Athena query (CSV)"),
+            (FoundBy.ANALYZER.value, "Log of the IMDS packet analyzer"),
+        ]
+    )
+    file = forms.FileField(error_messages={"required": "Choose the file first."})
+    account = forms.RegexField(
+        regex=r"^[0-9]{12}$", required=False, error_messages={"invalid": "An account is its 12 digits."}
+    )
+    region = forms.RegexField(
+        regex=r"^[a-z0-9-]{5,32}$", required=False, error_messages={"invalid": "A Region looks like eu-west-1."}
+    )
+    instance = forms.RegexField(
+        regex=r"^i-[0-9a-f]{8,17}$", required=False, error_messages={"invalid": "An instance is its id, i-…"}
+    )
+
+    def clean_file(self) -> Any:
+        file = self.cleaned_data["file"]
+        if file.size > self.MOST:
+            raise forms.ValidationError(f"The file is larger than {self.MOST >> 20} MB; use manage.py callers import.")
+        return file
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or {}
+        whose = all(said.get(name) for name in ("account", "region", "instance"))
+        if said.get("kind") == FoundBy.ANALYZER and not whose:
+            raise forms.ValidationError("A log of the analyzer is of one instance: say account, Region and instance.")
+        return said
 
 
 class AccountFilterForm(forms.Form):

@@ -5,6 +5,7 @@ from django.urls import path, re_path
 
 from migration.views import (
     accounts,
+    callers,
     connect,
     executive,
     guardrails,
@@ -28,6 +29,8 @@ urlpatterns = [
     re_path(rf"{ACCOUNT}$", accounts.account, name="account"),
     re_path(rf"{ACCOUNT}test/$", connect.test_role, name="test_role"),
     re_path(rf"{ACCOUNT}plan/$", accounts.draft_plan, name="draft_plan"),
+    path("callers/", callers.caller_list, name="callers"),
+    path("callers/import/", callers.import_callers, name="import_callers"),
     path("instances/", instances.instances, name="instances"),
     path("instances/<int:pk>/", instances.instance, name="instance"),
     path("instances/<int:pk>/hop-limit/", instances.choose_hop_limit, name="choose_hop_limit"),

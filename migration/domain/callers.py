@@ -119,7 +119,7 @@ def _entry(entry: Mapping[str, Any], number: int) -> Caller:
     if entry.get("needs") and not version(entry["needs"]):
         raise BadEntry(f"Known caller {number} ({name}) needs {entry['needs']}, which is no version.")
     try:
-        patterns = {where: tuple(re.compile(one) for one in entry.get(where, ())) for where in WHERE}
+        patterns: dict[str, Any] = {where: tuple(map(re.compile, entry.get(where, ()))) for where in WHERE}
     except re.error as error:
         raise BadEntry(f"Known caller {number} ({name}) has a pattern that does not compile: {error}") from error
     return Caller(**{field: entry[field] for field in REQUIRED}, needs=entry.get("needs", ""), **patterns)

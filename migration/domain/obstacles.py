@@ -26,7 +26,7 @@ class Around:
     hop_limit_choice: int | None = None  # chosen for its workload: what a plan sets beside HttpTokens
     certain_calls: tuple[str, ...] = ()  # where its user data calls IMDSv1: "line 12"
     uncertain_calls: tuple[str, ...] = ()  # where it may
-    v1_credentials_at: datetime | None = None  # CloudTrail: credentials delivered by IMDSv1 were last used
+    v1_credentials_at: datetime | None = None  # CloudTrail or the packet analyzer last saw IMDSv1 used
     v1_credentials_by: str = ""  # ... by this user agent
     source: str = ""  # what launches its successors: "Auto Scaling group web"
     source_answer: LaunchAnswer | None = None  # and what they would get; None: nothing launches them, or not read
@@ -74,7 +74,7 @@ def _called(around: Around, window: Window) -> tuple[str, ...]:
     if around.v1_credentials_at is not None and _within(around.v1_credentials_at, window):
         by = f" by {around.v1_credentials_by}" if around.v1_credentials_by else ""
         found.append(
-            f"CloudTrail: credentials that IMDSv1 delivered were used on {around.v1_credentials_at:%Y-%m-%d}{by}."
+            f"IMDSv1, or credentials it delivered, were seen in use on {around.v1_credentials_at:%Y-%m-%d}{by}."
         )
     if around.certain_calls:
         found.append(f"Its user data calls IMDSv1 ({_places(around.certain_calls)}).")

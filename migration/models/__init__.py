@@ -2,6 +2,7 @@
 
 from migration.models.access import Grant
 from migration.models.audit import AuditEvent, AuditHead
+from migration.models.callers import Caller
 from migration.models.decision import Approval, Change, EnforcementRequest, Run, Waiver
 from migration.models.history import OptionChange, Regression
 from migration.models.inventory import Finding, Instance
@@ -27,6 +28,7 @@ __all__ = [
     "AuditEvent",
     "AuditHead",
     "AutoScalingGroup",
+    "Caller",
     "Change",
     "CollectionRun",
     "EnforcementRequest",

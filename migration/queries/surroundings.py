@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from migration.domain import containers, workload
 from migration.domain.obstacles import HOPS_FOR_CONTAINERS, Around
 from migration.models import Image, Instance, RegionDefaults, Workload
-from migration.queries import findings, launches
+from migration.queries import callers, findings, launches
 from migration.queries.findings import Places
 
 NONE = Places()
@@ -28,10 +28,11 @@ class Surroundings:
 
     def of(self, rows: Sequence[Instance]) -> dict[int, Around]:
         """Of a chunk of instances, by primary key."""
-        calls = findings.calls_of([row.pk for row in rows])
-        return {row.pk: self._around(row, calls.get(row.pk, NONE)) for row in rows}
+        pks = [row.pk for row in rows]
+        calls, seen = findings.calls_of(pks), callers.v1_credentials(pks)
+        return {row.pk: self._around(row, calls.get(row.pk, NONE), seen.get(row.pk)) for row in rows}
 
-    def _around(self, row: Instance, calls: Places) -> Around:
+    def _around(self, row: Instance, calls: Places, seen: callers.Seen | None) -> Around:
         key = workload.key_of_row(row)
         next_one = self.launching.of(row.asg_name, row.launch_template_id, row.launch_template_version)
         hints = containers.hints(
@@ -44,6 +45,8 @@ class Surroundings:
             hops_needed=containers.needed(hints) or HOPS_FOR_CONTAINERS,
             certain_calls=tuple(calls.certain),
             uncertain_calls=tuple(calls.uncertain),
+            v1_credentials_at=None if seen is None else seen.at,
+            v1_credentials_by="" if seen is None else seen.by,
             hop_limit_choice=None if key is None else self.hop_limits.get(key),
             source="" if next_one is None else next_one.shown,
             source_answer=None if next_one is None else next_one.answer_now,

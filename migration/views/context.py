@@ -32,6 +32,7 @@ PAGES = (
     ("Executive", "executive", "file-earmark-text", Action.VIEW, {"executive"}),
     ("Accounts", "accounts", "clouds", Action.VIEW, {"accounts", "account", "connect"}),
     ("Instances", "instances", "hdd-stack", Action.VIEW, {"instances", "instance"}),
+    ("Callers", "callers", "person-circle", Action.VIEW, {"callers"}),
     ("Launch sources", "launch_sources", "play-circle-fill", Action.VIEW, {"launch_sources"}),
     ("Guardrails", "guardrails", "shield-check", Action.VIEW, {"guardrails"}),
     ("Approvals", "approvals", "check2-square", Action.VIEW, {"approvals", "plan"}),

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -11,13 +11,13 @@ from django.views.decorators.http import require_GET, require_POST
 from migration import charts
 from migration.actions import workloads
 from migration.actions.errors import Refused
-from migration.domain import risk
+from migration.domain import pattern, risk
 from migration.domain.advice import next_step
 from migration.domain.permissions import Action
 from migration.enums import Status
 from migration.forms import FleetFilterForm, HopLimitForm
 from migration.models import Instance
-from migration.queries import findings, standing
+from migration.queries import callers, findings, standing
 from migration.queries import instance as one
 from migration.queries.access import can, visible_accounts
 from migration.views import buttons, fragments
@@ -25,6 +25,7 @@ from migration.views.access import SignedIn, allowed, instance_for
 from migration.views.paging import page_of, query_without
 
 GRID_DAYS = 14
+PATTERN_DAYS = 14  # whole days, for as long hours are kept
 
 
 @require_GET
@@ -66,6 +67,8 @@ def instance(request: SignedIn, pk: int) -> HttpResponse:
         "regressions": one.regressions(found),
         "source": one.source(found),
         "image": one.image(found),
+        "callers": callers.of_instance(found),
+        "pattern": _pattern(found, now=now),
         "findings": findings.of_instance(found),
         "user_data_on": settings.IMDSDASH_USER_DATA,
         "factors": one.factors(found),
@@ -75,6 +78,14 @@ def instance(request: SignedIn, pk: int) -> HttpResponse:
         "hop_form": HopLimitForm(initial={"hop_limit": workload.hop_limit if workload else None}),
     }
     return fragments.answer(request, "migration/instance.html", "page", context)
+
+
+def _pattern(instance: Instance, *, now: datetime) -> pattern.Pattern:
+    """When it calls, from whole UTC days since it was launched."""
+    yesterday = now.astimezone(UTC).date() - timedelta(days=1)
+    born = instance.first_launched_at
+    days = one.days(instance, today=yesterday, count=PATTERN_DAYS)
+    return pattern.name({day.day: day.v1 for day in days if born is None or day.day >= born.astimezone(UTC).date()})
 
 
 def _sheets(instance: Instance, *, now: datetime) -> list[charts.Sheet]:

@@ -101,7 +101,7 @@ def test_credentials_delivered_by_imdsv1_in_the_window_block():
     found = of(Around(v1_credentials_at=UNTIL - timedelta(days=2), v1_credentials_by="aws-cli/1.16.102"))
 
     assert found.blockers == (
-        "CloudTrail: credentials that IMDSv1 delivered were used on 2026-11-18 by aws-cli/1.16.102.",
+        "IMDSv1, or credentials it delivered, were seen in use on 2026-11-18 by aws-cli/1.16.102.",
     )
 
 

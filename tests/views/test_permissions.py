@@ -28,6 +28,8 @@ MATRIX: dict[str, Row] = {
     "launch_sources": LOOK,
     "connect": CONNECT,
     "guardrails": LOOK,
+    "callers": LOOK,
+    "import_callers": PLAN,
     "instances": LOOK,
     "instance": LOOK,
     "choose_hop_limit": PLAN,

@@ -1,0 +1,132 @@
+"""What files tell of callers becomes rows: all of a file or none of it, and the same file twice changes nothing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from migration.actions import audit
+from migration.actions.errors import Refused
+from migration.domain import callers
+from migration.domain.permissions import Action
+from migration.domain.sightings import BadLine, Sighting
+from migration.enums import FoundBy
+from migration.models import Account, Caller, Instance
+from migration.queries import access
+
+MOST = 200_000  # lines of one file that are about IMDSv1
+NAMED = 5  # bad lines that a refusal names
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    sightings: int
+    callers: int
+    accounts: int
+
+
+def import_sightings(
+    *, told: Iterable[tuple[int, Sighting | BadLine]], kind: FoundBy, by: User | None, now: datetime
+) -> Imported:
+    """Take a whole file over. `by` None: from the command line. Raises Refused, and then nothing was taken over."""
+    found = _read(told)
+    accounts = _accounts({one.account_id for one in found.values()}, by)
+    with transaction.atomic():
+        _store(found, accounts)
+        audit.append(
+            verb="callers.imported",
+            object_type="Caller",
+            object_id=kind.value,
+            after={"callers": len(found), "calls": sum(one.calls for one in found.values()), "kind": kind.value},
+            by=by,
+            now=now,
+        )
+    return Imported(sum(one.calls for one in found.values()), len(found), len(accounts))
+
+
+def _read(told: Iterable[tuple[int, Sighting | BadLine]]) -> dict[tuple[str, str, str], Sighting]:
+    """Callers by what makes them one. Raises Refused."""
+    found: dict[tuple[str, str, str], Sighting] = {}
+    bad: list[str] = []
+    for number, one in told:
+        if isinstance(one, BadLine):
+            bad.append(f"line {number}: {one}")
+            continue
+        if len(found) >= MOST:
+            raise Refused(f"The file tells of more than {MOST:,} callers. Nothing was taken over; part it.")
+        at = (one.account_id, one.region, one.key)
+        found[at] = _together(found[at], one) if at in found else one
+    if bad:
+        more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+        raise Refused(f"Nothing was taken over. Wrong: {'; '.join(bad[:NAMED])}{more}.")
+    if not found:
+        raise Refused(
+            "The file tells of no IMDSv1 call, which proves nothing about other hours. Nothing was taken over."
+        )
+    return found
+
+
+def _together(one: Sighting, other: Sighting) -> Sighting:
+    later = max(one, other, key=lambda each: each.last_seen)
+    return Sighting(
+        **{name: getattr(later, name) for name in Sighting.__slots__ if name != "calls"}, calls=one.calls + other.calls
+    )
+
+
+def _accounts(wanted: set[str], by: User | None) -> dict[str, int]:
+    """Account id -> primary key. Raises Refused when one is not looked after, or not this person's to plan for."""
+    known = {row.account_id: row for row in Account.objects.filter(account_id__in=wanted)}
+    missing = sorted(wanted - known.keys())
+    if missing:
+        raise Refused(f"Nothing was taken over: {missing[0]} is no account that is looked after here.")
+    for account in known.values():
+        if by is not None and not access.can(by, Action.PLAN, account):
+            raise Refused(f"Nothing was taken over: your role does not reach {account.name or account.account_id}.")
+    return {name: row.pk for name, row in known.items()}
+
+
+def _store(found: dict[tuple[str, str, str], Sighting], accounts: dict[str, int]) -> None:
+    ids = {one.instance_id for one in found.values() if one.instance_id}
+    instances = {
+        (account, region, name): pk
+        for pk, account, region, name in Instance.objects.filter(
+            account_id__in=accounts.values(), instance_id__in=ids
+        ).values_list("pk", "account_id", "region", "instance_id")
+    }
+    rows = []
+    for one in found.values():
+        account = accounts[one.account_id]
+        rows.append(
+            Caller(
+                account_id=account,
+                region=one.region,
+                key=one.key,
+                instance_id=one.instance_id,
+                role_arn=one.role_arn,
+                user_agent=one.user_agent,
+                event_source=one.event_source,
+                process=one.process,
+                parents=list(one.parents),
+                known=known_as(one),
+                calls=one.calls,
+                first_seen=one.last_seen,
+                last_seen=one.last_seen,
+                found_by=one.found_by,
+                of_id=instances.get((account, one.region, one.instance_id)),
+            )
+        )
+    Caller.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["account", "region", "key"],
+        update_fields=["calls", "last_seen", "known", "of"],
+        batch_size=500,
+    )
+
+
+def known_as(one: Sighting) -> str:
+    """The id of the known caller it matches first, or empty."""
+    found = callers.match(user_agent=one.user_agent, text=one.process)
+    return found[0].caller.id if found else ""

@@ -1,0 +1,115 @@
+"""Who calls IMDSv1: of an instance, of an account, and which known callers to upgrade first."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Max, Q, QuerySet, Sum
+
+from migration.domain import callers
+from migration.domain.callers import Match
+from migration.enums import FoundBy
+from migration.models import Account, Caller, Instance
+from migration.queries.access import among
+
+BY_INSTANCE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """When credentials that IMDSv1 delivered were last used on an instance, and by what."""
+
+    at: datetime
+    by: str
+
+
+def v1_credentials(pks: Iterable[int]) -> dict[int, Seen]:
+    """Of a chunk of instances. One query."""
+    rows = Caller.objects.filter(of__in=list(pks)).order_by("last_seen")
+    return {
+        pk: Seen(at, (agent or process)[:80]) for pk, at, agent, process in rows.values_list(
+            "of_id", "last_seen", "user_agent", "process"
+        )
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """A caller, and what the catalogue knows of it."""
+
+    caller: Caller
+    matches: tuple[Match, ...]
+
+
+def rows(found: Iterable[Caller]) -> list[Row]:
+    return [Row(one, callers.match(user_agent=one.user_agent, text=one.process)) for one in found]
+
+
+def of_instance(instance: Instance) -> list[Row]:
+    """What was told of one instance, the latest first. One query."""
+    return rows(Caller.objects.filter(of=instance)[:BY_INSTANCE])
+
+
+@dataclass(frozen=True)
+class CallerFilters:
+    q: str = ""
+    known: str = ""
+    found_by: str = ""
+
+    @property
+    def any(self) -> bool:
+        return bool(self.q or self.known or self.found_by)
+
+
+NOT_KNOWN = "-"
+
+
+def matching(accounts: QuerySet[Account], filters: CallerFilters) -> QuerySet[Caller]:
+    """The loudest first."""
+    found = Caller.objects.filter(among(accounts, "account")).select_related("account", "of")
+    if filters.known:
+        found = found.filter(known="" if filters.known == NOT_KNOWN else filters.known)
+    if filters.found_by:
+        found = found.filter(found_by=filters.found_by)
+    if filters.q:
+        found = found.filter(
+            Q(user_agent__icontains=filters.q)
+            | Q(process__icontains=filters.q)
+            | Q(instance_id__icontains=filters.q)
+            | Q(role_arn__icontains=filters.q)
+        )
+    return found.order_by("-calls", "-last_seen", "pk")
+
+
+@dataclass(frozen=True)
+class Total:
+    """One known caller, over all accounts. `caller` None: those the catalogue does not know."""
+
+    caller: callers.Caller | None
+    instances: int
+    accounts: int
+    calls: int
+    last_seen: datetime
+
+
+def totals(accounts: QuerySet[Account]) -> list[Total]:
+    """Which to upgrade first: the one on most instances. One query."""
+    known = {one.id: one for one in callers.catalogue()}
+    counted = (
+        Caller.objects.filter(among(accounts, "account"))
+        .order_by()
+        .values("known")
+        .annotate(
+            instances=Count("instance_id", distinct=True),
+            accounts=Count("account", distinct=True),
+            total=Sum("calls"),
+            last=Max("last_seen"),
+        )
+    )
+    found = [
+        Total(known.get(row["known"]), row["instances"], row["accounts"], row["total"], row["last"]) for row in counted
+    ]
+    return sorted(found, key=lambda one: (-one.instances, -one.calls))
+
+
+FOUND_BY = {kind.value: kind.label for kind in FoundBy}

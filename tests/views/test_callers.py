@@ -1,0 +1,77 @@
+"""The page that says who calls."""
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+
+from migration.models import Caller
+from tests import factories
+from tests.actions.test_callers import HEAD, row, take
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def shop(cast):
+    return factories.account(account_id="123456789012", name="shop")
+
+
+def page(client, **query) -> str:
+    return client.get(reverse("callers"), query).content.decode()
+
+
+def test_what_to_upgrade_first_stands_first_with_its_source(shop, as_):
+    take(HEAD + row() + row(agent="Boto3/1.9.0", instance="i-1111111111111111a"))
+    text = page(as_("viewer"))
+
+    assert "Upgrade the AWS CLI to 1.16.289 or newer." in text
+    assert "AWS CLI 1 1.16.102 is older than 1.16.289, the first that prefers IMDSv2." in text
+    assert "proves nothing" in text
+
+
+def test_hostile_user_agents_are_text(shop, as_):
+    take(HEAD + row(agent="<script>alert(1)</script>"))
+
+    assert "<script>alert" not in page(as_("viewer"))
+
+
+def test_a_file_is_taken_over_by_an_engineer(shop, as_):
+    file = SimpleUploadedFile("r.csv", (HEAD + row()).encode())
+    answer = as_("engineer").post(reverse("import_callers"), {"kind": "athena", "file": file}, follow=True)
+
+    assert "Taken over: 1 callers, 7 calls." in answer.content.decode()
+    assert Caller.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"kind": "athena"}, "Choose the file first."),
+        ({"kind": "packet_analyzer", "file": "x"}, "say account, Region and instance."),
+        ({"kind": "athena", "file": "a,b"}, "the columns recipientaccountid"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_in_a_sentence(shop, as_, fields, words):
+    sent = fields | ({"file": SimpleUploadedFile("r.csv", fields["file"].encode())} if "file" in fields else {})
+    answer = as_("engineer").post(reverse("import_callers"), sent, follow=True)
+
+    text = answer.content.decode()
+    assert words in text
+    assert "Nothing was taken over" in text
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_page_costs_the_same_queries_for_one_row_and_for_three(shop, as_, django_assert_num_queries, rows):
+    take(HEAD + "".join(row(agent=f"Boto3/1.9.{n}") for n in range(rows)))
+    client = as_("viewer")
+    with django_assert_num_queries(8):
+        page(client)
+
+
+def test_the_instance_names_its_callers_and_when_it_calls(shop, as_):
+    one = factories.instance(shop, instance_id="i-0123456789abcdef0")
+    take(HEAD + row())
+    text = as_("viewer").get(reverse("instance", args=[one.pk])).content.decode()
+
+    assert "aws-cli/1.16.102 Python/2.7" in text
+    assert "When it calls:" in text
