@@ -35,6 +35,7 @@ from migration.models import (
 )
 from migration.queries.health import DISPATCHER
 from tests import factories
+from tests.browser.launches import launch_sources
 
 HOSTILE = '<a href="https://evil.example/">x</a><script>alert(1)</script>'
 REGIONS = ("eu-central-1", "eu-west-1", "us-east-1")
@@ -95,6 +96,7 @@ def organisation(now: datetime) -> Organisation:
     tick(now)
     _gaps(accounts, now=now)
     _calls(dice, now=now)
+    launch_sources(accounts, hostile=HOSTILE, now=now)
     _events(accounts[2], engineer, approver, now=now)
     return Organisation(
         engineer=engineer,

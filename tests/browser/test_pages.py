@@ -23,6 +23,8 @@ def everywhere(org: Organisation) -> dict[str, str]:
         "account": reverse("account", args=[org.accounts[0].account_id]),
         "account-denied": reverse("account", args=[org.accounts[5].account_id]),
         "account-enforced": reverse("account", args=[org.accounts[4].account_id]),
+        "launch-sources": reverse("launch_sources"),
+        "launch-sources-none": reverse("launch_sources") + "?q=nothing-has-this-name",
         "plan-waiting": reverse("plan", args=[org.waiting.pk]),
         "plan-approved": reverse("plan", args=[org.done.request_id]),
         "approvals": reverse("approvals"),
@@ -49,7 +51,18 @@ def test_every_page_is_accessible_quiet_and_fits_its_window(visit, org, look):
 @pytest.mark.parametrize("look", [DESK, PHONE_DARK], ids=str)
 def test_an_empty_database_shows_what_to_do_next(visit, transactional_db, look):
     visitor = visit(factories.user("anna", Role.ADMIN), look)
-    names = ("overview", "executive", "accounts", "connect", "guardrails", "approvals", "runs", "data_quality", "audit")
+    names = (
+        "overview",
+        "executive",
+        "accounts",
+        "launch_sources",
+        "connect",
+        "guardrails",
+        "approvals",
+        "runs",
+        "data_quality",
+        "audit",
+    )
 
     assert visitor.tour({f"empty-{name}": reverse(name) for name in names}) == {}
 
