@@ -171,6 +171,25 @@ def test_its_regions_are_judged_again_at_once(shop, edith, arjun):
     assert Scope.objects.get().next_due_at <= NOW
 
 
+def test_one_that_nobody_decided_on_in_time_is_not_approved_any_more(shop, edith, arjun):
+    waiver = waivers.ask(asked=asked(shop, expires_on=TODAY + timedelta(days=5)), by=edith, now=NOW)
+    with pytest.raises(Refused, match="which is over"):
+        waivers.approve(waiver=waiver, by=arjun, comment="", version=0, now=NOW + timedelta(days=6))
+
+    waivers.expire(now=NOW + timedelta(days=6))
+    assert Waiver.objects.get().state == WaiverState.EXPIRED
+
+
+def test_what_was_waived_before_is_asked_for_as_a_renewal(shop, edith, arjun):
+    """Or nobody would ever be told how often."""
+    first = granted(shop, edith, arjun)
+    waivers.end(waiver=first, by=edith, reason="It is fixed.", version=first.version, now=NOW)
+
+    second = granted(shop, edith, arjun)
+
+    assert (second.renews, second.renewals, second.since) == (first, 1, first.since)
+
+
 # --- renewals and ends ---------------------------------------------------------------------------------
 
 

@@ -52,6 +52,25 @@ def test_what_one_covers_now_is_counted(people, fields, reach):
     assert (found.instances, found.waived) == reach
 
 
+@pytest.mark.parametrize(("left", "holds"), {1: True, 0: True, -1: False}.items())
+def test_one_holds_on_its_last_day_and_not_on_the_next_though_nobody_has_closed_it(people, left, holds):
+    account, first = fleet()
+    factories.waiver(account, **people, kind="account", expires_on=TODAY + timedelta(days=left))
+
+    assert (waivers.waived(account.pk, first.region, TODAY).until(first) is not None) == holds
+
+
+def test_the_waivers_of_a_scope_cost_one_query(people, django_assert_num_queries):
+    account, first = fleet()
+    for kind, target in (("account", ""), ("asg", "web"), ("tag", "Team=a=b"), ("instance", first.instance_id)):
+        factories.waiver(account, **people, kind=kind, target=target)
+
+    with django_assert_num_queries(1):
+        found = waivers.waived(account.pk, first.region, TODAY).until(first)
+
+    assert found.words.startswith("(this instance)")
+
+
 def test_a_page_of_waivers_costs_two_queries(people, django_assert_num_queries):
     account, first = fleet()
     made = [factories.waiver(account, **people, kind="asg", target=f"group-{number}") for number in range(20)]

@@ -300,6 +300,16 @@ def test_it_is_ended_with_a_reason_and_without_one_not(as_, shop, author, decide
     assert judged == [waiver.pk]
 
 
+@pytest.mark.parametrize(("name", "state"), [("end_waiver", "active"), ("withdraw_waiver", "requested")])
+def test_a_page_that_is_old_ends_nothing(as_, shop, both, name, state):
+    people = both if state == "active" else {"by": both["by"]}
+    waiver = factories.waiver(shop, **people, kind="account", version=1)
+
+    answer = as_("engineer").post(reverse(name, args=[waiver.pk]), {"reason": "It is fixed.", "version": 0})
+
+    assert (answer.status_code, Waiver.objects.get().state) == (409, state)
+
+
 def test_more_time_is_asked_for_and_the_old_page_links_to_the_question(as_, shop, author, decider):
     waiver = factories.waiver(shop, by=author, decided_by=decider, kind="account")
     client, sent = as_("engineer"), {"expires_on": "2027-05-31", "reason": "The fix is late."}
