@@ -56,7 +56,6 @@ def guardrails(request: SignedIn) -> HttpResponse:
 
 def _made(kind: Kind, wanted: Wanted, accounts: Any, account: Account | None) -> tuple[Guardrail, dict[str, Any]]:
     """The text, and what it would break. Raises ValueError with a sentence."""
-    guardrail(kind, wanted)  # before anything is looked up by what was typed
     found = queries.named(kind, wanted.of(kind), accounts, account)
     simulated = wanted.of(kind)
     if not wanted.regions and kind in DEFAULTS:

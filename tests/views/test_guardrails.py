@@ -193,6 +193,7 @@ def test_credentials_break_where_a_role_is_whatever_the_status_says(as_, account
     factories.instance(account, status=Status.REGRESSED, v1_calls_window=0, **measured | {"measured_days": 13})
     factories.instance(account, status=Status.UNKNOWN, v1_calls_window=None, **measured)
     factories.instance(account, status=Status.MANAGED, v1_calls_window=None, **measured)
+    factories.instance(account, status=Status.GONE, v1_calls_window=9, gone_at=NOW, instance_profile_arn=arn)
 
     told = shown(as_, kind="deny-v1-credentials")
 
