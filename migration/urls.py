@@ -33,6 +33,7 @@ urlpatterns = [
     path("callers/import/", callers.import_callers, name="import_callers"),
     path("instances/", instances.instances, name="instances"),
     path("instances/<int:pk>/", instances.instance, name="instance"),
+    path("instances/<int:pk>/ask-cloudtrail/", instances.ask_cloudtrail, name="ask_cloudtrail"),
     path("instances/<int:pk>/hop-limit/", instances.choose_hop_limit, name="choose_hop_limit"),
     path("guardrails/", guardrails.guardrails, name="guardrails"),
     path("launch-sources/", launches.launch_sources, name="launch_sources"),

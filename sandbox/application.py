@@ -18,6 +18,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from sandbox import (
     autoscaling,
+    cloudtrail,
     cloudwatch,
     control,
     credentials,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     Start = Any
 
 OPERATION_MODULES = (
-    autoscaling, cloudwatch, oam, organizations, scaling, sts,
+    autoscaling, cloudtrail, cloudwatch, oam, organizations, scaling, sts,
     defaults, describe, images, launch, options, regions, spot, tags, templates,
 )  # fmt: skip
 """Imported so that their operations are registered."""

@@ -20,6 +20,7 @@ _REFUSALS: Final = {
     "account": ("ValidationException", "ValidationException"),
     "autoscaling": ("ValidationError", "InvalidNextToken"),
     "ec2": ("InvalidParameterValue", "InvalidNextToken"),
+    "cloudtrail": ("InvalidNextTokenException", "InvalidMaxResultsException"),
     "oam": ("InvalidParameterException", "InvalidParameterException"),
     "organizations": ("InvalidInputException", "InvalidInputException"),
 }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 KINDS: Final = ("reader", "enforcer", "user-data", "admin")
 
 _ALLOWED: Final = {
-    "reader": ("*:Describe*", "*:Get*", "*:List*"),
+    "reader": ("*:Describe*", "*:Get*", "*:List*", "*:Lookup*"),
     "enforcer": (
         "ec2:ModifyInstanceMetadataOptions", "ec2:ModifyInstanceMetadataDefaults", "ec2:DescribeInstances",
         "ec2:DescribeInstanceStatus", "ec2:GetInstanceMetadataDefaults", "ec2:DescribeRegions",

@@ -26,6 +26,7 @@ _SIGNING_NAMES: Final = {"monitoring": "cloudwatch"}
 _TARGETS: Final = {
     "GraniteServiceVersion20100801": "cloudwatch",
     "AWSOrganizationsV20161128": "organizations",
+    "CloudTrail_20131101": "cloudtrail",
 }
 _REST: Final = {
     ("account", "/listRegions"): "ListRegions",

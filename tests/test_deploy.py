@@ -230,7 +230,7 @@ def operations(service: str) -> dict[str, str]:
     return {xform_name(name): name for name in names}
 
 
-SERVICES = frozenset({"autoscaling", "cloudwatch", "ec2", "oam", "organizations", "sts"})
+SERVICES = frozenset({"autoscaling", "cloudtrail", "cloudwatch", "ec2", "oam", "organizations", "sts"})
 
 
 def called(folder: Path) -> set[str]:
@@ -254,7 +254,9 @@ def allowed(name: str) -> set[str]:
 
 
 def test_the_reader_may_do_what_the_reading_code_calls_and_nothing_else():
-    wanted = {action for action in called(AWS) if action.startswith(("ec2:", "cloudwatch:", "autoscaling:"))}
+    wanted = {
+        action for action in called(AWS) if action.startswith(("ec2:", "cloudwatch:", "autoscaling:", "cloudtrail:"))
+    }
 
     assert wanted > {"ec2:DescribeInstances", "cloudwatch:GetMetricData"}
     assert allowed("reader") == wanted - allowed("user data")

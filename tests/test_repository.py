@@ -74,6 +74,8 @@ def test_the_defaults_of_the_example_file_are_the_settings_own(settings):
 def as_text(value: object) -> str:
     if isinstance(value, list):
         return ",".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -130,3 +130,48 @@ def known_as(one: Sighting) -> str:
     """The id of the known caller it matches first, or empty."""
     found = callers.match(user_agent=one.user_agent, text=one.process)
     return found[0].caller.id if found else ""
+
+
+def ask(*, instance: Instance, by: User, now: datetime) -> None:
+    """Note that a person wants CloudTrail asked about one instance. Raises Refused, also for a second click."""
+    account = instance.account
+    if not access.can(by, Action.PLAN, account):
+        raise Refused(f"Your role does not allow you to ask CloudTrail of {account.name or account.account_id}.")
+    asked = instance.cloudtrail.get("asked_at")
+    if asked and now - datetime.fromisoformat(asked) < PATIENCE:
+        raise Refused("CloudTrail is being asked about it already. It allows two questions a second, so be patient.")
+    with transaction.atomic():
+        Instance.objects.filter(pk=instance.pk).update(cloudtrail=instance.cloudtrail | {"asked_at": now.isoformat()})
+        audit.append(
+            verb="callers.asked",
+            object_type="Instance",
+            object_id=instance.instance_id,
+            account_id=account.account_id,
+            by=by,
+            now=now,
+        )
+
+
+PATIENCE = timedelta(minutes=5)
+
+
+def record_looked_up(
+    *,
+    instance: Instance,
+    sightings: Iterable[Sighting] = (),
+    events: int = 0,
+    by_v2: int = 0,
+    whole: bool = True,
+    gap: str = "",
+    now: datetime,
+) -> None:
+    """What CloudTrail said, or why it did not. Events without IMDSv1 prove nothing and change no verdict."""
+    found: dict[tuple[str, str, str], Sighting] = {}
+    for one in sightings:
+        at = (one.account_id, one.region, one.key)
+        found[at] = _together(found[at], one) if at in found else one
+    told = {"at": now.isoformat(), "gap": gap[:2000], "events": events, "by_v2": by_v2, "whole": whole}
+    told["by_v1"] = sum(one.calls for one in found.values())
+    with transaction.atomic():
+        _store(found, {instance.account.account_id: instance.account_id})
+        Instance.objects.filter(pk=instance.pk).update(cloudtrail=told)

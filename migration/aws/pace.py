@@ -35,6 +35,7 @@ LIMITS: Mapping[str, Rate] = {
     "DescribeLaunchTemplates": Rate(100, 20),
     "DescribeScalingActivities": Rate(100, 20),
     "DescribeSpotInstanceRequests": Rate(100, 20),
+    "LookupEvents": Rate(2, 2),  # CloudTrail quotas
     "GetMetricData": Rate(50, 50),
     "GetMetricData points": Rate(396_000, 396_000),
     "ListMetrics": Rate(25, 25),

@@ -46,6 +46,7 @@ def probes(now: datetime) -> tuple[Probe, ...]:
         Probe("ec2:DescribeSpotInstanceRequests", "describe_spot_instance_requests", {"MaxResults": 5}),
         Probe("autoscaling:DescribeAutoScalingGroups", "describe_auto_scaling_groups", {"MaxRecords": 1}),
         Probe("autoscaling:DescribeLaunchConfigurations", "describe_launch_configurations", {"MaxRecords": 1}),
+        Probe("cloudtrail:LookupEvents", "lookup_events", {"MaxResults": 1}),
     )
 
 

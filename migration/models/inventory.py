@@ -55,6 +55,8 @@ class Instance(models.Model):
     user_data = models.CharField(max_length=16, choices=UserData, blank=True, default=UserData.NOT_READ)
     container_hints = models.JSONField(default=list, blank=True)  # what it says of containers: [runtime, hops]
 
+    cloudtrail = models.JSONField(default=dict, blank=True)  # what asking CloudTrail about it came to, if anybody did
+
     # The verdict of domain.readiness, written with the pass that made it.
     status = models.CharField(max_length=16, choices=Status, default=Status.UNKNOWN)
     status_reason = models.CharField(max_length=400, blank=True, default="")

@@ -18,8 +18,8 @@ from migration.domain.policies.wanted import (
     Known,
     Wanted,
 )
-from migration.enums import DONE, LaunchAnswer, LaunchSourceKind, Level, Status
-from migration.models import Account, Instance, LaunchTemplate, RegionDefaults, Scope
+from migration.enums import DONE, FoundBy, LaunchAnswer, LaunchSourceKind, Level, Status
+from migration.models import Account, Caller, Instance, LaunchTemplate, RegionDefaults, Scope
 from migration.queries import launches
 from migration.queries.access import among
 from migration.queries.fleet import UNREADABLE
@@ -82,7 +82,12 @@ def _of_launches(place: Place) -> dict[str, Any]:
 
 
 def _of_credentials(place: Place) -> dict[str, Any]:
-    return {"with_role": _usage(_living(place).exclude(instance_profile_arn=""))}
+    """`delivered_v1` True: CloudTrail told of such credentials. That it told of none is not known to mean none."""
+    told = Caller.objects.filter(place.here()).exclude(found_by=FoundBy.ANALYZER).exists()
+    return {
+        "with_role": _usage(_living(place).exclude(instance_profile_arn="")),
+        "delivered_v1": True if told else None,
+    }
 
 
 def _of_instances(place: Place) -> dict[str, Any]:

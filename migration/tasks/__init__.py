@@ -1,6 +1,7 @@
 """Doors for Celery: primitives in, one action called, the outcome into a row. A message is only a nudge."""
 
 from migration.tasks import (
+    callers,
     collection,
     discovery,
     enforcement,
@@ -14,6 +15,7 @@ from migration.tasks import (
 )
 
 __all__ = [
+    "callers",
     "collection",
     "discovery",
     "enforcement",

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from migration import charts
+from migration.actions import callers as callers_of
 from migration.actions import workloads
 from migration.actions.errors import Refused
 from migration.domain import pattern, risk
@@ -20,6 +21,8 @@ from migration.models import Instance
 from migration.queries import callers, findings, standing
 from migration.queries import instance as one
 from migration.queries.access import can, visible_accounts
+from migration.tasks.callers import look_up
+from migration.tasks.publish import nudge
 from migration.views import buttons, fragments
 from migration.views.access import SignedIn, allowed, instance_for
 from migration.views.paging import page_of, query_without
@@ -74,6 +77,7 @@ def instance(request: SignedIn, pk: int) -> HttpResponse:
         "factors": one.factors(found),
         "formula": risk.FORMULA,
         "most": risk.MOST,
+        "may_ask": can(request.user, Action.PLAN, found.account),
         "may_choose": workload is not None and can(request.user, Action.PLAN, found.account),
         "hop_form": HopLimitForm(initial={"hop_limit": workload.hop_limit if workload else None}),
     }
@@ -100,6 +104,20 @@ def _sheets(instance: Instance, *, now: datetime) -> list[charts.Sheet]:
         rejected = [(day.day, day.rejected) for day in days]
         found.insert(0, {"key": "rejected", "noun": "rejected IMDSv1 calls", "days": rejected})
     return [charts.sheet(**told, span=span) for told in found]
+
+
+@require_POST
+@allowed(Action.PLAN)
+def ask_cloudtrail(request: SignedIn, pk: int) -> HttpResponse:
+    found = instance_for(request.user, Action.PLAN, pk)
+    try:
+        callers_of.ask(instance=found, by=request.user, now=timezone.now())
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+        return redirect("instance", pk)
+    nudge(look_up, found.pk)
+    messages.success(request, "CloudTrail is being asked; load this page again in a moment.")
+    return redirect("instance", pk)
 
 
 @require_POST

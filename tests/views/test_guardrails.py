@@ -332,7 +332,7 @@ def test_what_was_typed_and_what_aws_says_is_text_and_nothing_else(as_, account)
         ("cli-defaults", 13),
         ("deny-launch", 12),
         ("deny-opt-out", 9),
-        ("deny-v1-credentials", 9),
+        ("deny-v1-credentials", 10),
         ("terraform-template", 10),
         ("cli-instance", 10),
     ],

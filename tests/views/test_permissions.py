@@ -33,6 +33,7 @@ MATRIX: dict[str, Row] = {
     "instances": LOOK,
     "instance": LOOK,
     "choose_hop_limit": PLAN,
+    "ask_cloudtrail": PLAN,
     "test_role": PLAN,
     "draft_plan": PLAN,
     "plan": LOOK,
@@ -84,7 +85,7 @@ def address(name: str, world: World) -> str:
         return reverse(name, args=[world.account.account_id])
     if name in {"run", "run_progress", "stop_run", "resume_run"}:
         return reverse(name, args=[world.run.pk])
-    if name in {"instance", "choose_hop_limit"}:
+    if name in {"instance", "choose_hop_limit", "ask_cloudtrail"}:
         return reverse(name, args=[world.account.instances.get().pk])
     if name in {"renew_waiver", "end_waiver"}:
         return reverse(name, args=[world.waived.pk])

@@ -54,6 +54,7 @@ data "aws_iam_policy_document" "reader" {
       "autoscaling:DescribeAutoScalingGroups",
       "autoscaling:DescribeLaunchConfigurations",
       "autoscaling:DescribeScalingActivities",
+      "cloudtrail:LookupEvents",
       "cloudwatch:GetMetricData",
       "cloudwatch:ListMetrics",
       "ec2:DescribeImages",
