@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 from migration import charts
 from migration.domain.permissions import Action
 from migration.queries import accounts as account_rows
-from migration.queries import fleet, needs, plans, runs, standing, usage
+from migration.queries import fleet, needs, plans, runs, standing, usage, waivers
 from migration.queries.access import can, visible_accounts
 from migration.views.access import SignedIn, allowed
 
@@ -65,7 +65,12 @@ def overview(request: SignedIn) -> HttpResponse:
         "left_chart": left_chart(days, today=today, key="left"),
         "pace": pace(days, today=today),
         "lost": standing.lost(accounts)[:LOST],
-        "needs": needs.needs(rows, inbox=plans.inbox(request.user), paused=runs.paused(request.user)),
+        "needs": needs.needs(
+            rows,
+            inbox=plans.inbox(request.user),
+            paused=runs.paused(request.user),
+            waivers=waivers.waiting(request.user).mine,
+        ),
         "busiest": account_rows.busiest(rows),
         "may_connect": can(request.user, Action.CONNECT),
         "runs": [(run, progress[run.pk]) for run in recent],

@@ -82,7 +82,7 @@ def _one_more(author, decider):
 @pytest.mark.parametrize(
     ("name", "queries"),
     [
-        ("overview", 25),
+        ("overview", 26),
         ("executive", 14),
         ("accounts", 17),
         ("launch_sources", 14),

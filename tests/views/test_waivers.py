@@ -156,6 +156,15 @@ def test_the_list_has_mine_first_then_what_ends_first_with_what_each_covers_now(
     assert "1 instance 0 of status waived 2026-11-30 10 days left" in active
 
 
+@pytest.mark.parametrize(("person", "there"), [("approver", True), ("engineer", False)])
+def test_the_overview_names_what_waits_for_the_person(as_, shop, author, person, there):
+    waiver = factories.waiver(shop, by=author, kind="account")
+
+    told = words(as_(person).get(reverse("overview")))
+
+    assert (f"Decide on waiver {waiver.pk} shop, asked for by author" in told) == there
+
+
 def test_who_asked_finds_it_under_others(as_, cast, shop):
     factories.waiver(shop, by=cast["admin"], kind="account")
 
