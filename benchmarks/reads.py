@@ -14,8 +14,8 @@ from django.test.utils import CaptureQueriesContext
 
 from migration.actions import retention
 from migration.domain.readiness import Window
-from migration.enums import ChangeState, RequestState, Role, RunState
-from migration.models import Account, AuditEvent, Change, EnforcementRequest, Grant, Instance, Run, Scope
+from migration.enums import ChangeState, RequestState, Role, RunState, WaiverKind, WaiverState
+from migration.models import Account, AuditEvent, Change, EnforcementRequest, Grant, Instance, Run, Scope, Waiver
 from migration.queries import (
     access,
     account,
@@ -29,6 +29,7 @@ from migration.queries import (
     evidence,
     fleet,
     health,
+    notifications,
     onboarding,
     planning,
     plans,
@@ -67,6 +68,7 @@ def decided(now: datetime) -> tuple[User, User]:
     for number, one in enumerate(Account.objects.order_by("account_id")[:200]):
         state = (RequestState.APPROVED, RequestState.REQUESTED, RequestState.DRAFT)[number % 3]
         request(one, admin, narrow, state, now)
+        waive(one, admin, narrow, now)
     AuditEvent.objects.bulk_create(
         (
             AuditEvent(
@@ -78,6 +80,14 @@ def decided(now: datetime) -> tuple[User, User]:
         batch_size=1000,
     )  # fmt: skip
     return admin, narrow
+
+
+def waive(one: Account, admin: User, narrow: User, now: datetime) -> None:
+    """A waiver that holds and one that waits, of an account."""
+    said = {"account": one, "reason": "x", "expires_on": now.date() + timedelta(days=90), "requested_at": now}
+    held = {"state": WaiverState.ACTIVE, "decided_by": narrow, "decided_at": now, "since": now}
+    Waiver.objects.create(requested_by=admin, kind=WaiverKind.GROUP, target="web", **said, **held)
+    Waiver.objects.create(requested_by=admin, kind=WaiverKind.TAG, target="Team=a", **said)
 
 
 def request(one: Account, admin: User, narrow: User, state: RequestState, now: datetime) -> None:
@@ -217,8 +227,24 @@ def of_decisions(admin: User, narrow: User) -> dict[str, Read]:
         "runs.paused": lambda: runs_.paused(admin),
         "runs.progress": lambda: runs_.progress(run),
         "runs.changes": lambda: list(runs_.changes(run)[:PAGE]),
+        **of_waivers(admin, narrow),
         "audit.page": lambda: audit.page(admin, audit.AuditFilters(), before=None, size=PAGE),
         "audit.page of an object": lambda: audit.page(admin, audit.AuditFilters(object="77"), before=None, size=PAGE),
+    }
+
+
+def of_waivers(admin: User, narrow: User) -> dict[str, Read]:
+    """What the pages of waivers ask, and Overview, Executive and an account's page of them."""
+    one = waivers.visible(admin).earliest("pk")
+    today, first = one.requested_at.date(), waivers.matching(admin, waivers.WaiverFilters())
+    return {
+        "waivers.waiting_for": lambda: waivers.waiting_for(narrow),
+        "waivers.waiting": lambda: waivers.waiting(narrow),
+        "waivers.matching": lambda: waivers.rows(first[:PAGE], today=today),
+        "waivers.rows of one": lambda: waivers.rows([one], today=today),
+        "waivers.chain": lambda: waivers.chain(one),
+        "waivers.summary": lambda: waivers.summary(access.visible_accounts(admin), today=today),
+        "waivers.of_account": lambda: waivers.of_account(one.account),
     }
 
 
@@ -232,6 +258,8 @@ def of_the_machinery(*, now: datetime) -> dict[str, Read]:
         "health.sweeps": lambda: health.sweeps(now=now, every=health.cadences()),
         "health.lost_leases": lambda: health.lost_leases(now),
         "health.migrations_applied": health.migrations_applied,
+        "notifications.outbox": lambda: notifications.outbox(Account.objects.all()),
+        "notifications.due": lambda: list(notifications.due(now)[:100]),
         "retention.prune, a dry run": lambda: retention.prune(now=now, dry_run=True),
     }
 

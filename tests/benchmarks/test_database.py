@@ -32,6 +32,10 @@ NO_READS = {
     "health.database_answers",
     "health.overdue",
     "needs.needs",
+    "notifications.address",
+    "notifications.channels",
+    "notifications.notice_of",
+    "notifications.parked",  # with notifications.outbox
     "onboarding.discovery",
     "onboarding.tested",
     "onboarding.usual_way",
@@ -44,6 +48,11 @@ NO_READS = {
     "runs.is_over",
     "runs.progresses",  # with runs.visible
     "usage.total",
+    "waivers.covered",
+    "waivers.decidable",
+    "waivers.reaches",  # with waivers.rows
+    "waivers.visible",  # with waivers.waiting
+    "waivers.waiting_renewal",
 }
 
 
