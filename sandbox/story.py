@@ -55,6 +55,9 @@ WAIVERS: Final = (
 )
 
 
+LOOKED_UP: Final = 6  # instances in use that CloudTrail is asked about
+
+
 class Visitor:
     """Somebody with a browser that draws nothing."""
 
@@ -97,6 +100,8 @@ def tell(url: str, password: str) -> int:
     for one, path in asked:
         if path and one.answer:
             approver.post(f"{path}approve/", comment=one.answer, version="0")
+    for number in re.findall(r"/instances/(\d+)/", engineer.get("/instances/?status=in_use"))[: LOOKED_UP * 2 : 2]:
+        engineer.post(f"/instances/{number}/ask-cloudtrail/")
     return sum(bool(path) for _, path in asked)
 
 

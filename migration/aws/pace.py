@@ -26,6 +26,7 @@ class Rate(NamedTuple):
 # guide, "Throttling limits") by the calling account. What is not named takes OTHER. All are per account and Region.
 LIMITS: Mapping[str, Rate] = {
     "DescribeInstances": Rate(100, 20),
+    "DescribeInstanceAttribute": Rate(100, 20),
     "DescribeRegions": Rate(100, 20),
     "GetInstanceMetadataDefaults": Rate(100, 20),
     "DescribeAutoScalingGroups": Rate(100, 20),

@@ -7,7 +7,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from migration.actions import userdata
+from migration.actions import collection, userdata
 from migration.aws import ec2, errors
 from migration.enums import GapKind, UserData
 from migration.models import Scope
@@ -64,4 +64,6 @@ def look_into(scope_pk: int) -> int:
             return done
         done += 1
     userdata.finish(claim=claim, gap=gap, message=message, now=timezone.now())
+    if done:  # what was found stands in a verdict after the next pass, which need not wait for hours
+        collection.due_now(Scope.objects.filter(pk=scope.pk), now=timezone.now())
     return done

@@ -5,9 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from migration.domain.userdata import decode, scan
+from migration.models import Scope
+from migration.tasks.userdata import look_into
 
 CALLS = 3
 
@@ -22,7 +25,12 @@ class Command(BaseCommand):
         one.add_argument("--file", required=True, help="the file as it is given to EC2; - reads standard input")
         one.add_argument("--json", action="store_true", help="findings as JSON")
 
+        commands.add_parser("look", help="look now into all that is due, as the timetable does each ten minutes")
+
     def handle(self, *_: Any, **options: Any) -> None:
+        if options["command"] == "look":
+            self._look()
+            return
         found = scan(decode(read(options["file"])))
         if options["json"]:
             self.stdout.write(json.dumps([asdict(one) for one in found], indent=1))
@@ -33,6 +41,13 @@ class Command(BaseCommand):
             self.stdout.write(f"{where}: {one.kind} ({one.certainty}): {one.statement}\n    {one.advice}")
         if found:
             sys.exit(CALLS)
+
+    def _look(self) -> None:
+        if not settings.IMDSDASH_USER_DATA:
+            raise CommandError("Looking into user data is switched off (IMDSDASH_USER_DATA). Nothing was looked into.")
+        scopes = Scope.objects.filter(enabled=True, account__enabled=True).values_list("pk", flat=True)
+        done = sum(look_into(pk) for pk in scopes)
+        self.stdout.write(f"Looked into {done} instances.")
 
 
 def read(name: str) -> bytes:

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from sandbox import story
+from sandbox.meddle import meddle
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -45,6 +46,7 @@ class Command(BaseCommand):
         if options["reset"]:
             forget(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        first = not any(folder.iterdir())
         with Children(environment(folder, options["sandbox_port"])) as children:
             children.start(
                 "sandbox", "--port", str(options["sandbox_port"]), "--state", str(folder / "aws-state.jsonl")
@@ -57,6 +59,12 @@ class Command(BaseCommand):
             for name in PEOPLE:
                 children.run("people", "add", name, "--role", name, "--password-stdin", stdin=PASSWORD, quiet=True)
             children.run("collect", accept=(0, PARTIAL))
+            if first:
+                self.stdout.write("Somebody changes two things behind its back, and it looks again:")
+                self.stdout.flush()
+                meddle(f"http://{HOST}:{options['sandbox_port']}")
+                children.run("user_data", "look", quiet=True)
+                children.run("collect", accept=(0, PARTIAL))
             children.start("up", "--port", str(options["port"]), quiet=True)
             children.await_port(options["port"])
             with suppress(OSError):  # the demo is worth seeing without what its people did before
