@@ -415,3 +415,29 @@ def test_case_28_a_workload_that_is_enforced_stands_as_what_its_group_launches_n
     judge(claim)
 
     assert Workload.objects.get().standing == standing
+
+
+def test_a_second_launch_into_an_open_regression_is_no_second_one(claim, settings):
+    settings.IMDSDASH_WEBHOOK_URL = "https://example.com/hook"
+    member(claim, born=40, http_tokens="required")
+    judge(claim)
+    seen_an_hour_ago(claim)
+    launched(claim)
+    RegionDefaults.objects.create(scope_id=claim.scope_id, http_tokens="required", read_at=NOW)
+    judge(claim)
+    launched(claim)
+    judge(claim)
+
+    assert lost() == [(RegressionKind.NEW_LAUNCH, "Auto Scaling group web", True)]
+    assert Notification.objects.count() == 1
+
+
+def test_what_a_sibling_called_before_it_was_enforced_holds_the_young_back(claim):
+    daily(claim)
+    member(claim, born=5, hours=[7] * 24, http_tokens="required")
+    young = member(claim, born=1)
+    judge(claim)
+
+    young.refresh_from_db()
+    assert young.status == Status.SETTLING
+    assert "IMDSv1 calls in the window" in young.status_reason
