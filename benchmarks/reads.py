@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 
+from benchmarks import reads_of_launches
 from migration.actions import retention
 from migration.domain.readiness import Window
 from migration.enums import ChangeState, RequestState, Role, RunState, WaiverKind, WaiverState
@@ -69,6 +70,7 @@ def decided(now: datetime) -> tuple[User, User]:
         state = (RequestState.APPROVED, RequestState.REQUESTED, RequestState.DRAFT)[number % 3]
         request(one, admin, narrow, state, now)
         waive(one, admin, narrow, now)
+    reads_of_launches.seed(now)
     AuditEvent.objects.bulk_create(
         (
             AuditEvent(
@@ -169,6 +171,7 @@ def of_the_fleet(every: QuerySet[Account], *, now: datetime) -> dict[str, Read]:
         "onboarding.in_order": lambda: [onboarding.tested(one, now=now) for one in onboarding.in_order(every)[:PAGE]],
         "cost.loads": lambda: cost.loads(every, now=now),
         "cost.asked": lambda: cost.asked(every, today=today, days=30),
+        **reads_of_launches.of_the_fleet(every),
         **{
             f"accounts.matching {word}": partial(found, accounts.matching, every, filters)
             for word, filters in (
@@ -209,6 +212,7 @@ def of_an_account(here: Account, *, now: datetime) -> dict[str, Read]:
         "fleet.enforceable": lambda: fleet.enforceable(alone),
         "usage.days": lambda: usage.days(alone, today=now.date(), count=TREND),
         "planning.candidates": lambda: list(planning.candidates(here, now=now)),
+        **reads_of_launches.of_an_account(here),
     }
 
 
@@ -286,4 +290,5 @@ def of_a_pass(here: Account, *, now: datetime) -> dict[str, Read]:
         "evidence.owing_by_day": lambda: evidence.owing_by_day(here.pk, scope.region),
         "waivers.waived": lambda: waivers.waived(here.pk, scope.region, today),
         "sweeps.counted": lambda: sweeps.counted(scope),
+        **reads_of_launches.of_a_pass(scope, some, now=now),
     }

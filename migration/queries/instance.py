@@ -10,7 +10,7 @@ from migration.domain import risk
 from migration.domain.readiness import NOTHING, Hours
 from migration.domain.workload import Key, key_of_row
 from migration.enums import WorkloadKind
-from migration.models import Account, Image, Instance, InstanceDay, LaunchSource, OptionChange, Regression, Workload
+from migration.models import Account, Image, Instance, InstanceDay, OptionChange, Regression, Workload
 from migration.queries import evidence, launches
 from migration.queries.planning import options_of
 
@@ -109,7 +109,3 @@ def factors(instance: Instance) -> Sequence[risk.Factor]:
         v1_calls=instance.v1_calls_window,
         fully_measured=instance.measured_days >= instance.window_days > 0,
     )
-
-
-def launches_of(account: Account) -> QuerySet[LaunchSource]:
-    return LaunchSource.objects.filter(account=account, gone_at__isnull=True)
