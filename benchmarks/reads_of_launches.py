@@ -93,6 +93,7 @@ def of_an_account(here: Account) -> dict[str, Read]:
         "instance.factors": lambda: instance.factors(one),
         "findings.of_instance": lambda: findings.of_instance(one),
         "callers.of_instance": lambda: callers.of_instance(one),
+        "callers.expected": lambda: callers.expected(one, image_name="amazon-eks-node"),
     }
 
 

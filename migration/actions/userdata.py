@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F, Q
 
-from migration.domain import containers
+from migration.domain import callers, containers
 from migration.domain.userdata import Certainty, Finding, from_base64, scan
 from migration.enums import GapKind, UserData
 from migration.models import Finding as Row
@@ -33,6 +33,7 @@ class Looked:
     outcome: UserData
     found: tuple[Finding, ...] = ()
     hints: tuple[containers.Hint, ...] = ()
+    callers: tuple[str, ...] = ()  # ids of known callers that it names
 
 
 def look(value: str) -> Looked:
@@ -42,7 +43,8 @@ def look(value: str) -> Looked:
     decoded = from_base64(value)
     found = tuple(scan(decoded))
     hints = tuple(dict.fromkeys(hint for part in decoded.parts for hint in containers.of_text(part.text)))
-    return Looked(UserData.FINDINGS if found else UserData.QUIET, found, hints)
+    known = (match.caller.id for part in decoded.parts for match in callers.match(text=part.text))
+    return Looked(UserData.FINDINGS if found else UserData.QUIET, found, hints, tuple(dict.fromkeys(known)))
 
 
 def claim(*, scope: Scope, owner: str, now: datetime) -> Claim | None:
@@ -68,6 +70,7 @@ def store(*, claim: Claim, instance: Instance, looked: Looked, now: datetime) ->
             user_data=looked.outcome,
             user_data_read_at=now,
             container_hints=[[hint.runtime, hint.hops] for hint in looked.hints],
+            user_data_callers=list(looked.callers),
         )
     return True
 

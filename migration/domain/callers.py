@@ -5,7 +5,7 @@ The entries are data, in `known_callers.toml`; one that makes no sense stops the
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -150,6 +150,12 @@ def match(
                 found.append(Match(caller, by, seen.rstrip("."), _reading(caller, seen)))
                 break
     return tuple(sorted(found, key=lambda one: URGENT.index(one.reading)))
+
+
+def named(ids: Iterable[str], *, by: str) -> tuple[Match, ...]:
+    """Known callers by their ids, of which nothing but the name was seen. One that the catalogue lost is left out."""
+    known = {one.id: one for one in catalogue()}
+    return tuple(Match(known[one], by, "", _reading(known[one], "")) for one in ids if one in known)
 
 
 URGENT = (Reading.V1_ONLY, Reading.TOO_OLD, Reading.NEEDS_LOOK, Reading.VERSION_UNKNOWN, Reading.NEW_ENOUGH)

@@ -55,6 +55,7 @@ class Instance(models.Model):
     user_data = models.CharField(max_length=16, choices=UserData, blank=True, default=UserData.NOT_READ)
     container_hints = models.JSONField(default=list, blank=True)  # what it says of containers: [runtime, hops]
 
+    user_data_callers = models.JSONField(default=list, blank=True)  # ids of known callers that it names
     cloudtrail = models.JSONField(default=dict, blank=True)  # what asking CloudTrail about it came to, if anybody did
 
     # The verdict of domain.readiness, written with the pass that made it.

@@ -50,6 +50,14 @@ def of_instance(instance: Instance) -> list[Row]:
     return rows(Caller.objects.filter(of=instance)[:BY_INSTANCE])
 
 
+def expected(instance: Instance, *, image_name: str) -> tuple[Match, ...]:
+    """Known callers that its tags, its AMI's name or its user data give away. No query."""
+    told = callers.match(tags=instance.tags, image_name=image_name)
+    seen = {one.caller.id for one in told}
+    from_text = callers.named(instance.user_data_callers, by="user data")
+    return (*told, *(one for one in from_text if one.caller.id not in seen))
+
+
 @dataclass(frozen=True)
 class CallerFilters:
     q: str = ""

@@ -52,7 +52,7 @@ def instances(request: SignedIn) -> HttpResponse:
 @allowed(Action.VIEW)
 def instance(request: SignedIn, pk: int) -> HttpResponse:
     found, now = instance_for(request.user, Action.VIEW, pk), timezone.now()
-    workload = one.workload(found)
+    workload, image = one.workload(found), one.image(found)
     context = {
         "instance": found,
         "account": found.account,
@@ -69,8 +69,9 @@ def instance(request: SignedIn, pk: int) -> HttpResponse:
         "siblings": one.siblings(found),
         "regressions": one.regressions(found),
         "source": one.source(found),
-        "image": one.image(found),
+        "image": image,
         "callers": callers.of_instance(found),
+        "expected": callers.expected(found, image_name=image.name if image else ""),
         "pattern": _pattern(found, now=now),
         "findings": findings.of_instance(found),
         "user_data_on": settings.IMDSDASH_USER_DATA,

@@ -149,6 +149,15 @@ def test_containers_with_hop_limit_1_block(aws):
     assert found["roomy"] == []
 
 
+@pytest.mark.usefixtures("on")
+def test_known_callers_that_it_names_are_kept_by_their_ids(aws):
+    aws(fleets.alone(quiet("old", "#!/bin/bash\npython -c 'import boto.utils; boto.utils.get_instance_metadata()'\n")))
+    collect_all()
+    looked()
+
+    assert Instance.objects.get().user_data_callers == ["boto-2"]
+
+
 # --- the command ---------------------------------------------------------------------------------------
 
 

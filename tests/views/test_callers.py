@@ -68,6 +68,16 @@ def test_the_page_costs_the_same_queries_for_one_row_and_for_three(shop, as_, dj
         page(client)
 
 
+def test_tags_ami_and_user_data_name_who_is_to_be_expected(shop, as_):
+    one = factories.instance(
+        shop, tags={"aws:elasticmapreduce:job-flow-id": "j-1"}, user_data_callers=["boto-2", "no-longer-there"]
+    )
+    text = as_("viewer").get(reverse("instance", args=[one.pk])).content.decode()
+
+    assert "EMR before 5.32 and 6.2" in text
+    assert "Replace boto 2 by boto3" in text
+
+
 def test_the_instance_names_its_callers_and_when_it_calls(shop, as_):
     one = factories.instance(shop, instance_id="i-0123456789abcdef0")
     take(HEAD + row())
