@@ -158,6 +158,10 @@ class Replay:
     def spot_requests(self, _: Call) -> tuple[bytes, int]:
         return _ec2("DescribeSpotInstanceRequests", "<spotInstanceRequestSet/>"), 0
 
+    def events(self, _: Call) -> tuple[bytes, int]:
+        """CloudTrail has nothing to tell."""
+        return _compact({"Events": []}), 0
+
     def images(self, call: Call) -> tuple[bytes, int]:
         """Those the filter `image-id` names, each with ImdsSupport."""
         ids = [value for name, value in call.asked.items() if name.startswith("Filter.1.Value.")]
@@ -328,6 +332,7 @@ ANSWERS: dict[str, Callable[[Replay, Call], tuple[bytes, int]]] = {
     "DescribeLaunchTemplateVersions": Replay.launch_template_versions,
     "DescribeLaunchTemplates": Replay.launch_templates,
     "DescribeSpotInstanceRequests": Replay.spot_requests,
+    "LookupEvents": Replay.events,
     "GetCallerIdentity": Replay.caller_identity,
     "AssumeRole": Replay.assume_role,
     "DescribeOrganization": Replay.describe_organization,
