@@ -15,6 +15,7 @@ Hours = tuple[int | None, ...]
 MOST = 0.8  # of the occasions there were
 MONTH = 62  # days that must be known before a monthly rhythm can be told
 WEEKDAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
+STEPS = (2, 3, 4, 6, 8, 12)  # that divide a day
 OFFICE = range(6, 20)  # UTC, wide enough for a few zones
 
 
@@ -22,6 +23,7 @@ class Rhythm(StrEnum):
     NONE = "none"
     UNKNOWN = "unknown"
     HOURLY = "hourly"
+    STEPS = "every few hours"
     DAILY = "daily"
     WEEKLY = "weekly"
     MONTHLY = "monthly"
@@ -45,6 +47,9 @@ class _Seen:
     known: int
     unknown: int
     days: list[date]
+    measured: int  # days of which at least half the hours are known
+    elsewhere: float  # the part of the other days on which the hours it calls in are known; 1 where there are none
+    gaps: int  # the other days on which they are not
 
 
 def name(days: Mapping[date, Hours]) -> Pattern:
@@ -55,12 +60,12 @@ def name(days: Mapping[date, Hours]) -> Pattern:
     if not seen.calling:
         gaps = f"; {seen.unknown} hours are not known" if seen.unknown else ""
         return Pattern(Rhythm.NONE, f"No call in {seen.known} measured hours{gaps}.", certain=not seen.unknown)
-    found = _hourly(seen, days) or _once(seen) or _monthly(seen) or _weekly(seen) or _daily(seen, days) or _office(seen)
+    found = _hourly(seen, days) or _rare(seen) or _steps(seen, days) or _daily(seen, days) or _office(seen)
     rhythm, words = found or (
         Rhythm.IRREGULAR,
         f"At no fixed time: in {len(seen.calling)} of {seen.known} measured hours",
     )
-    short = "" if len(seen.days) >= MONTH else f"; {len(seen.days)} days are too few to tell a monthly job"
+    short = "" if seen.measured >= MONTH else f"; {_days(seen.measured)} too few to tell a monthly job"
     gaps = f"; {seen.unknown} hours are not known" if seen.unknown else ""
     return Pattern(rhythm, f"{words}{gaps}{short}.", certain=not seen.unknown)
 
@@ -68,13 +73,47 @@ def name(days: Mapping[date, Hours]) -> Pattern:
 def _look(days: Mapping[date, Hours]) -> _Seen:
     calling = [(day, hour) for day in sorted(days) for hour, value in enumerate(days[day]) if value]
     known = sum(value is not None for hours in days.values() for value in hours)
-    return _Seen(calling, known, HOURS * len(days) - known, sorted(days))
+    measured = sum(2 * sum(value is not None for value in hours) >= HOURS for hours in days.values())
+    on, at = {day for day, _ in calling}, {hour for _, hour in calling}
+    others = [hours for day, hours in days.items() if day not in on]
+    quiet = sum(all(hours[hour] is not None for hour in at) for hours in others)
+    share = quiet / len(others) if others else 1.0
+    return _Seen(calling, known, HOURS * len(days) - known, sorted(days), measured, share, len(others) - quiet)
+
+
+def _days(count: int) -> str:
+    return "1 measured day is" if count == 1 else f"{count} measured days are"
 
 
 def _hourly(seen: _Seen, days: Mapping[date, Hours]) -> tuple[Rhythm, str] | None:
     measured = [value for hours in days.values() for value in hours if value is not None]
     if len(measured) >= HOURS and len(seen.calling) >= MOST * len(measured):
         return Rhythm.HOURLY, f"All the time: in {len(seen.calling)} of {len(measured)} measured hours"
+    return None
+
+
+def _rare(seen: _Seen) -> tuple[Rhythm, str] | None:
+    """A rhythm that rests on silence elsewhere. Where that silence was not measured, no rhythm is named."""
+    found = _once(seen) or _monthly(seen) or _weekly(seen)
+    if found is None or seen.elsewhere >= MOST:
+        return found
+    on = len({day for day, _ in seen.calling})
+    many = "day has" if on == 1 else "days have"
+    return (
+        Rhythm.UNKNOWN,
+        f"{on} {many} calls, and on {seen.gaps} others the same hours were not measured: no rhythm can be told",
+    )
+
+
+def _steps(seen: _Seen, days: Mapping[date, Hours]) -> tuple[Rhythm, str] | None:
+    """In each second, third, ... hour of the day, counted from some hour, and hardly in another."""
+    for step in STEPS:
+        first = Counter(hour % step for _, hour in seen.calling).most_common(1)[0][0]
+        hours = range(first, HOURS, step)
+        measured = sum(days[day][hour] is not None for day in seen.days for hour in hours)
+        count = sum(hour in hours for _, hour in seen.calling)
+        if measured >= HOURS // step * 2 and count >= MOST * measured and count >= MOST * len(seen.calling):
+            return Rhythm.STEPS, f"Every {step} hours, from {first:02}:00 UTC on: in {count} of {measured} such hours"
     return None
 
 
@@ -89,7 +128,7 @@ def _once(seen: _Seen) -> tuple[Rhythm, str] | None:
 
 def _monthly(seen: _Seen) -> tuple[Rhythm, str] | None:
     on = sorted({day for day, _ in seen.calling})
-    if len(seen.days) < MONTH or len(on) < 2 or len({day.day for day in on}) != 1:  # noqa: PLR2004
+    if seen.measured < MONTH or len(on) < 2 or len({day.day for day in on}) != 1:  # noqa: PLR2004
         return None
     return Rhythm.MONTHLY, f"Monthly, on day {on[0].day}: {len(on)} times {_about(seen)}"
 

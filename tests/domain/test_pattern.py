@@ -31,6 +31,12 @@ CASES = {
         Rhythm.DAILY,
         "Daily, in the hour from 12:00 UTC",
     ),
+    "every six hours": (
+        series(14, lambda _, h: 5 * (h % 6 == 1)),
+        Rhythm.STEPS,
+        "Every 6 hours, from 01:00 UTC on: in 56 of 56 such hours",
+    ),
+    "every second hour": (series(3, lambda _, h: 5 * (h % 2)), Rhythm.STEPS, "Every 2 hours, from 01:00 UTC on"),
     "Sundays": (
         series(28, lambda d, h: 9 * (d.weekday() == 6 and h == 4)),
         Rhythm.WEEKLY,
@@ -71,7 +77,7 @@ def test_each_rhythm_is_named_with_its_evidence(days, rhythm, words):
 
 
 def test_a_window_too_short_for_a_monthly_job_says_so():
-    assert "14 days are too few to tell a monthly job" in name(CASES["each night at two"][0]).words
+    assert "14 measured days are too few to tell a monthly job" in name(CASES["each night at two"][0]).words
     assert "too few" not in name(CASES["the first of the month"][0]).words
 
 
@@ -81,6 +87,25 @@ def test_an_unknown_hour_is_no_quiet_hour():
     assert name(days).rhythm is Rhythm.NONE
     assert not name(days).certain
     assert "14 hours are not known" in name(days).words
+
+
+def test_days_that_were_not_measured_do_not_make_a_window_long_enough():
+    days = series(90, lambda d, h: 9 * (h == 2) if d < FIRST + timedelta(days=14) else None)
+
+    assert "14 measured days are too few to tell a monthly job" in name(days).words
+
+
+@pytest.mark.parametrize(
+    ("count", "kept"),
+    [(14, lambda d: d == FIRST), (28, lambda d: d.weekday() == 6), (100, lambda d: d.day == 1)],
+    ids=["once", "weekly", "monthly"],
+)
+def test_a_nightly_job_of_which_most_nights_are_unknown_gets_no_rarer_name(count, kept):
+    found = name(series(count, lambda d, h: (9 if kept(d) else None) if h == 2 else 0))
+
+    assert found.rhythm is Rhythm.UNKNOWN
+    assert "the same hours were not measured: no rhythm can be told" in found.words
+    assert not found.certain
 
 
 @settings(max_examples=200, deadline=None)
