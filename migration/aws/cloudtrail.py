@@ -9,6 +9,7 @@ from typing import Any
 
 from migration.aws.sessions import Edge, Target
 from migration.domain.sightings import Sighting
+from migration.domain.sightings import told as told_as
 from migration.enums import FoundBy
 
 PAGE = 50  # the most it gives
@@ -57,7 +58,7 @@ def _take(found: Looked, event: dict[str, Any], account_id: str, region: str, in
     except ValueError:
         return
     found.events += 1
-    session = told.get("userIdentity", {}).get("sessionContext", {})
+    session = _inside(told, "userIdentity", "sessionContext")
     delivery = str(session.get("ec2RoleDelivery", ""))
     found.by_v2 += delivery == "2.0"
     if delivery == "1.0":
@@ -68,8 +69,15 @@ def _take(found: Looked, event: dict[str, Any], account_id: str, region: str, in
                 instance_id=instance_id,
                 last_seen=event["EventTime"],
                 found_by=FoundBy.LOOKUP,
-                role_arn=str(session.get("sessionIssuer", {}).get("arn", ""))[:700],
-                user_agent=str(told.get("userAgent", ""))[:1000],
-                event_source=str(told.get("eventSource", ""))[:120],
+                role_arn=told_as(_inside(session, "sessionIssuer").get("arn"), 700),
+                user_agent=told_as(told.get("userAgent"), 1000),
+                event_source=told_as(told.get("eventSource"), 120),
             )
         )
+
+
+def _inside(told: Any, *names: str) -> dict[str, Any]:
+    """An object inside another; empty where it is absent, null or something else."""
+    for name in names:
+        told = told.get(name) if isinstance(told, dict) else None
+    return told if isinstance(told, dict) else {}

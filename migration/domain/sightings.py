@@ -14,11 +14,28 @@ from migration.enums import FoundBy
 
 NEEDED = ("recipientaccountid", "awsregion", "role_arn", "instance_id", "useragent", "calls", "last_seen")
 INSTANCE = re.compile(r"^i-[0-9a-f]{8,17}$")
+REGION = re.compile(r"[a-z0-9-]{5,32}")
+MOST_CALLS = 10**15  # what fits the column, with room to add
 # As the analyzer writes it: [2026-11-20T03:00:00] [WARNING] IMDSv1(!) (pid:1:curl argv:...) called by -> (...)
-WARNING = re.compile(r"\[?WARNING\]?.*?IMDSv1")
-STAMP = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)")
-PROCESS = re.compile(r"\(pid:(\d+)(?::(\S+?))?(?:\s+argv:(.*?)|\s+Unable to get argv information)?\)(?=\s|$|,)")
-TOKEN = re.compile(r"(?i)(x-aws-ec2-metadata-token:\s*)\S+")
+# From its 1.4.0 on the message is in small letters and ends in "req details: get /... http/1.1, user-agent: ...":
+# recurseHideToken of its src/imds_snoop.py. An argv may hold line breaks: what begins no entry belongs to the last.
+BEGINS = re.compile(r"\[\d{4}-\d\d-\d\d[ T]|\[[A-Z]+\] ")
+WARNING = re.compile(
+    r"(?:\[(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)[^\]]*\]\s+)?\[WARNING\]\s+(?i:imdsv1)\b(.*)", re.DOTALL
+)
+DETAILS = re.compile(r"(?i)\s+req details:\s")
+PROCESS = re.compile(
+    r"(?is)\(pid:(\d+)(?::(\S+?))?(?:\s+argv:(.*?)|\s+unable to get argv information)?"
+    r"(?:\)(?=\s+(?:called by )?->|\s*$)|\Z)"
+)
+AGENT = re.compile(r"(?i)(?:^|,\s)user-agent:\s*(.*?)(?=,\s+[\w-]+:\s|,?\s*$)")
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # what PostgreSQL has no text for
+LONGEST = 20_000  # letters of one entry
+SECRET = re.compile(
+    r"(?i)((?:pass(?:word|wd)?|secret|token|api[_-]?key|access[_-]?key|credential)[\w-]*[\"']?(?:\s*[:=]\s*|\s+)|\bbearer\s+)"
+    r"(?!-)(?:bearer\s+)?\S+"
+)
+IN_ADDRESS = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
 
 
 class BadLine(Exception):
@@ -40,6 +57,7 @@ class Sighting:
     process: str = ""
     parents: tuple[str, ...] = ()
     calls: int = 1
+    first_seen: datetime | None = None  # None: as `last_seen`
 
     @property
     def key(self) -> str:
@@ -55,7 +73,14 @@ def athena(lines: Iterable[str]) -> Iterator[tuple[int, Sighting | BadLine]]:
     if missing:
         yield 1, BadLine(f"the columns {', '.join(missing)} are not there; export the result of the query as it is")
         return
-    for row in rows:
+    while True:
+        try:
+            row = next(rows, None)
+        except csv.Error as error:
+            yield rows.line_num, BadLine(f"it is no CSV from here on ({error})")
+            return
+        if row is None:
+            return
         try:
             yield rows.line_num, _row(row)
         except BadLine as error:
@@ -66,50 +91,96 @@ def _row(row: dict[str, str]) -> Sighting:
     account, region = (row["recipientaccountid"] or "").strip(), (row["awsregion"] or "").strip()
     if not re.fullmatch(r"\d{12}", account):
         raise BadLine(f"{account!r} is no account id of 12 digits")
+    if not REGION.fullmatch(region):
+        raise BadLine(f"{region[:40]!r} is no Region")
     instance = (row["instance_id"] or "").strip()
     if instance and not INSTANCE.match(instance):
-        raise BadLine(f"{instance!r} is no instance id")
+        raise BadLine(f"{instance[:40]!r} is no instance id")
     try:
         calls = int(row["calls"])
         seen = datetime.fromisoformat(row["last_seen"].strip())
-    except (ValueError, AttributeError, TypeError) as error:
+        seen = (seen if seen.tzinfo else seen.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, AttributeError, TypeError, OverflowError) as error:
         raise BadLine("calls must be a number and last_seen a time such as 2026-11-20T03:00:00Z") from error
-    if calls < 0:
-        raise BadLine("calls is less than nothing")
+    if not 0 <= calls <= MOST_CALLS:
+        raise BadLine("calls is less than nothing, or more than there can be")
     return Sighting(
         account_id=account,
         region=region,
         instance_id=instance,
-        last_seen=seen if seen.tzinfo else seen.replace(tzinfo=UTC),
+        last_seen=seen,
         found_by=FoundBy.ATHENA,
-        role_arn=(row["role_arn"] or "")[:700],
-        user_agent=(row["useragent"] or "")[:1000],
-        event_source=(row.get("eventsource") or "")[:120],
+        role_arn=told(row["role_arn"], 700),
+        user_agent=told(row["useragent"], 1000),
+        event_source=told(row.get("eventsource"), 120),
         calls=calls,
     )
+
+
+def told(text: object, most: int) -> str:
+    """Hostile text as it can be kept."""
+    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", str(text or ""))[:most]
 
 
 def analyzer(
     lines: Iterable[str], *, account_id: str, region: str, instance_id: str
 ) -> Iterator[tuple[int, Sighting | BadLine]]:
-    """Calls of IMDSv1 in /var/log/imds/imds-trace.log of one instance; lines of IMDSv2 and noise are passed over."""
-    for number, line in enumerate(lines, 1):
-        if not WARNING.search(line):
+    """Calls of IMDSv1 in /var/log/imds/imds-trace.log of one instance; lines of IMDSv2 and noise are passed over.
+
+    Its times name no zone and are taken as UTC.
+    """
+    if not REGION.fullmatch(region) or not INSTANCE.fullmatch(instance_id):
+        yield 1, BadLine("the log needs a Region such as eu-west-1 and an instance id such as i-0123456789abcdef0")
+        return
+    for number, entry in _entries(lines):
+        found = WARNING.match(entry)
+        if not found:
             continue
-        stamp, processes = STAMP.search(line), PROCESS.findall(TOKEN.sub(r"\1•••", line))
-        if not stamp or not processes:
+        day, time, message = found.groups()
+        chain, *details = DETAILS.split(message, maxsplit=1)
+        processes = PROCESS.findall(chain)
+        seen = _time(day, time)
+        if seen is None or not processes:
             yield number, BadLine("it is a warning of IMDSv1 without a time or a process")
             continue
-        caller, *parents = [" ".join((argv or name or f"process {pid}").split())[:500] for pid, name, argv in processes]
+        caller, *parents = [_process(argv or name or f"process {pid}") for pid, name, argv in processes]
+        agent = AGENT.search(details[0].replace("\n", " ")) if details else None
         yield (
             number,
             Sighting(
                 account_id=account_id,
                 region=region,
                 instance_id=instance_id,
-                last_seen=datetime.fromisoformat(f"{stamp[1]}T{stamp[2]}+00:00"),
+                last_seen=seen,
                 found_by=FoundBy.ANALYZER,
+                user_agent=told(agent[1] if agent else "", 1000),
                 process=caller,
                 parents=tuple(parents[:4]),
             ),
         )
+
+
+def _time(day: str | None, time: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(f"{day}T{time}+00:00")
+    except ValueError:
+        return None
+
+
+def _entries(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Entries of a log, each with the number of its first line; one longer than LONGEST is cut."""
+    begun, entry = 1, ""
+    for number, line in enumerate(lines, 1):
+        if BEGINS.match(line):
+            if entry:
+                yield begun, entry
+            begun, entry = number, line[:LONGEST]
+        else:
+            entry = (entry + line)[:LONGEST]
+    if entry:
+        yield begun, entry
+
+
+def _process(text: str) -> str:
+    """A command line on one line, without what looks like a secret."""
+    return told(SECRET.sub(r"\1•••", IN_ADDRESS.sub("•••", " ".join(text.split()))), 500)
