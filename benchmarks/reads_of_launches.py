@@ -100,11 +100,12 @@ def of_an_account(here: Account) -> dict[str, Read]:
 def of_a_pass(scope: Scope, some: list[int], *, now: datetime) -> dict[str, Read]:
     """What a pass over one account-Region reads besides: what launches there, what is around its instances."""
     place, since, until = shelf.Place(scope.account_id, scope.region), now - LATELY, now.replace(minute=0)
+    rows = list(Instance.objects.filter(pk__in=some))
     return {
         "launches.comes_back": lambda: launches.comes_back(scope.account_id, scope.region),
         "findings.calls_of a chunk": lambda: findings.calls_of(some),
         "findings.due": lambda: findings.due(scope).count(),
-        "callers.v1_credentials of a chunk": lambda: callers.v1_credentials(some),
+        "callers.v1_credentials of a chunk": lambda: callers.v1_credentials(rows),
         "links.is_shown": lambda: links.is_shown(scope),
         "links.is_left": lambda: links.is_left(scope, now=now),
         "links.left": lambda: Scope.objects.filter(links.left(now)).count(),

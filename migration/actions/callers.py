@@ -1,7 +1,7 @@
 """What files tell of callers becomes rows: all of a file or none of it, and the same file twice changes nothing."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
@@ -18,6 +18,8 @@ from migration.queries import access
 
 MOST = 200_000  # lines of one file that are about IMDSv1
 NAMED = 5  # bad lines that a refusal names
+CLOCKS = timedelta(days=1)  # a log's times have no zone; what lies further ahead would stand as evidence for good
+CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ def import_sightings(
     *, told: Iterable[tuple[int, Sighting | BadLine]], kind: FoundBy, by: User | None, now: datetime
 ) -> Imported:
     """Take a whole file over. `by` None: from the command line. Raises Refused, and then nothing was taken over."""
-    found = _read(told)
+    found = _read(told, now=now)
     accounts = _accounts({one.account_id for one in found.values()}, by)
     with transaction.atomic():
         _store(found, accounts)
@@ -46,13 +48,16 @@ def import_sightings(
     return Imported(sum(one.calls for one in found.values()), len(found), len(accounts))
 
 
-def _read(told: Iterable[tuple[int, Sighting | BadLine]]) -> dict[tuple[str, str, str], Sighting]:
+def _read(told: Iterable[tuple[int, Sighting | BadLine]], *, now: datetime) -> dict[tuple[str, str, str], Sighting]:
     """Callers by what makes them one. Raises Refused."""
     found: dict[tuple[str, str, str], Sighting] = {}
     bad: list[str] = []
     for number, one in told:
         if isinstance(one, BadLine):
             bad.append(f"line {number}: {one}")
+            continue
+        if one.last_seen > now + CLOCKS:
+            bad.append(f"line {number}: {one.last_seen:%Y-%m-%d %H:%M} UTC has not come yet")
             continue
         if len(found) >= MOST:
             raise Refused(f"The file tells of more than {MOST:,} callers. Nothing was taken over; part it.")
@@ -70,9 +75,11 @@ def _read(told: Iterable[tuple[int, Sighting | BadLine]]) -> dict[tuple[str, str
 
 def _together(one: Sighting, other: Sighting) -> Sighting:
     later = max(one, other, key=lambda each: each.last_seen)
-    return Sighting(
-        **{name: getattr(later, name) for name in Sighting.__slots__ if name != "calls"}, calls=one.calls + other.calls
-    )
+    return replace(later, calls=one.calls + other.calls, first_seen=min(_first(one), _first(other)))
+
+
+def _first(one: Sighting) -> datetime:
+    return one.first_seen or one.last_seen
 
 
 def _accounts(wanted: set[str], by: User | None) -> dict[str, int]:
@@ -95,9 +102,14 @@ def _store(found: dict[tuple[str, str, str], Sighting], accounts: dict[str, int]
             account_id__in=accounts.values(), instance_id__in=ids
         ).values_list("pk", "account_id", "region", "instance_id")
     }
+    before = _stored({one.key for one in found.values()}, accounts)
     rows = []
     for one in found.values():
         account = accounts[one.account_id]
+        told = (_first(one), one.last_seen, one.calls)
+        first, last, calls = before.get((account, one.region, one.key), told)
+        known = recognised(one)
+        older = last > one.last_seen  # an older file does not take newer numbers back
         rows.append(
             Caller(
                 account_id=account,
@@ -109,10 +121,11 @@ def _store(found: dict[tuple[str, str, str], Sighting], accounts: dict[str, int]
                 event_source=one.event_source,
                 process=one.process,
                 parents=list(one.parents),
-                known=known_as(one),
-                calls=one.calls,
-                first_seen=one.last_seen,
-                last_seen=one.last_seen,
+                known=known.caller.id if known else "",
+                reading=known.reading if known else "",
+                calls=calls if older else one.calls,
+                first_seen=min(_first(one), first or last),
+                last_seen=last if older else one.last_seen,
                 found_by=one.found_by,
                 of_id=instances.get((account, one.region, one.instance_id)),
             )
@@ -121,15 +134,29 @@ def _store(found: dict[tuple[str, str, str], Sighting], accounts: dict[str, int]
         rows,
         update_conflicts=True,
         unique_fields=["account", "region", "key"],
-        update_fields=["calls", "last_seen", "known", "of"],
-        batch_size=500,
+        update_fields=["calls", "first_seen", "last_seen", "known", "reading", "of"],
+        batch_size=CHUNK,
     )
 
 
-def known_as(one: Sighting) -> str:
-    """The id of the known caller it matches first, or empty."""
-    found = callers.match(user_agent=one.user_agent, text=one.process)
-    return found[0].caller.id if found else ""
+def _stored(
+    keys: set[str], accounts: dict[str, int]
+) -> dict[tuple[int, str, str], tuple[datetime | None, datetime, int]]:
+    """What was told before of these: first seen, last seen, calls."""
+    found: dict[tuple[int, str, str], tuple[datetime | None, datetime, int]] = {}
+    wanted = sorted(keys)
+    for start in range(0, len(wanted), CHUNK):
+        some = wanted[start : start + CHUNK]
+        for account, region, key, first, last, calls in Caller.objects.filter(
+            account_id__in=accounts.values(), key__in=some
+        ).values_list("account_id", "region", "key", "first_seen", "last_seen", "calls"):
+            found[account, region, key] = (first, last, calls)
+    return found
+
+
+def recognised(one: Sighting) -> callers.Match | None:
+    """The known caller it matches first, what to act on before the rest."""
+    return next(iter(callers.match(user_agent=one.user_agent, text=one.process)), None)
 
 
 def ask(*, instance: Instance, by: User, now: datetime) -> None:

@@ -28,6 +28,7 @@ BEHAVIOURS = frozenset(
 )
 KINDS = frozenset({"sdk", "agent", "boot", "tool", "container", "service"})
 WHERE = ("agents", "tags", "images", "texts")
+VERSIONS = ("needs", "only")
 REQUIRED = ("id", "name", "kind", "behaviour", "advice", "source")
 AGENT_LENGTH = 1000  # letters of a user agent that are looked at
 
@@ -40,7 +41,11 @@ class Reading(StrEnum):
     """What is known of a caller's version."""
 
     TOO_OLD = "too_old"  # knows IMDSv1 only, or prefers it
-    NEW_ENOUGH = "new_enough"  # asks with a token, and without one only if that fails (hop limit, case 31)
+    FALLS_BACK = "falls_back"  # asks with a token first; a newer version of it never asks without one
+    FALLBACK_POSSIBLE = (
+        "fallback_possible"  # asks with a token, and without one only if that fails (hop limit, case 31)
+    )
+    NEW_ENOUGH = "new_enough"  # never asks without a token
     VERSION_UNKNOWN = "version_unknown"
     V1_ONLY = "v1_only"  # whatever its version
     NEEDS_LOOK = "needs_look"  # a service or container host with its own rule
@@ -48,7 +53,9 @@ class Reading(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One entry of the catalogue. `needs`: the first version that prefers IMDSv2; empty: not documented."""
+    """One entry of the catalogue. `needs`: the first version that prefers IMDSv2, `only`: the first that no longer
+    falls back to IMDSv1; empty: not documented.
+    """
 
     id: str
     name: str
@@ -57,6 +64,7 @@ class Caller:
     advice: str
     source: str
     needs: str = ""
+    only: str = ""
     agents: tuple[re.Pattern[str], ...] = ()
     tags: tuple[re.Pattern[str], ...] = ()
     images: tuple[re.Pattern[str], ...] = ()
@@ -80,11 +88,21 @@ class Match:
             return f"{name} is older than {self.caller.needs}, the first that prefers IMDSv2."
         if self.reading is Reading.V1_ONLY:
             return f"{name} knows only IMDSv1."
-        if self.reading is Reading.NEW_ENOUGH:
+        if self.reading is Reading.FALLS_BACK:
+            end = f"{self.caller.only} is the first that does not"
+            return f"{name} asks with a token first and falls back to IMDSv1; {end}."
+        if self.reading is Reading.FALLBACK_POSSIBLE:
             return f"{name} asks with a token, and falls back to IMDSv1 only where the token does not reach it."
+        if self.reading is Reading.NEW_ENOUGH:
+            return f"{name} never asks without a token."
         if self.reading is Reading.VERSION_UNKNOWN and self.caller.needs:
             return f"{name} is here, its version not known; it needs {self.caller.needs}."
         return f"{name}."
+
+    @property
+    def advice(self) -> str:
+        """What to do. A version that is new enough is not to be upgraded: what stops its token is (case 31)."""
+        return ADVICE.get(self.reading, self.caller.advice)
 
 
 def parse(text: str) -> tuple[Caller, ...]:
@@ -107,7 +125,7 @@ def _entry(entry: Mapping[str, Any], number: int) -> Caller:
     missing = [field for field in REQUIRED if not entry.get(field)]
     if missing:
         raise BadEntry(f"Known caller {number} ({name}) lacks {', '.join(missing)}.")
-    unknown = set(entry) - {*REQUIRED, *WHERE, "needs"}
+    unknown = set(entry) - {*REQUIRED, *WHERE, *VERSIONS}
     if unknown:
         raise BadEntry(f"Known caller {number} ({name}) has {', '.join(sorted(unknown))}, which nothing reads.")
     if entry["behaviour"] not in BEHAVIOURS or entry["kind"] not in KINDS:
@@ -116,13 +134,20 @@ def _entry(entry: Mapping[str, Any], number: int) -> Caller:
         raise BadEntry(f"Known caller {number} ({name}) names no https source.")
     if not any(entry.get(where) for where in WHERE):
         raise BadEntry(f"Known caller {number} ({name}) can be recognised by nothing.")
-    if entry.get("needs") and not version(entry["needs"]):
-        raise BadEntry(f"Known caller {number} ({name}) needs {entry['needs']}, which is no version.")
+    for field in VERSIONS:
+        if entry.get(field) and not version(entry[field]):
+            raise BadEntry(f"Known caller {number} ({name}) has {field} {entry[field]}, which is no version.")
+    if entry.get("only") and not version(entry.get("needs", "")) <= version(entry["only"]):
+        raise BadEntry(f"Known caller {number} ({name}) ends falling back before it asks with a token.")
     try:
-        patterns: dict[str, Any] = {where: tuple(map(re.compile, entry.get(where, ()))) for where in WHERE}
+        patterns: dict[str, Any] = {
+            where: tuple(re.compile(one, re.IGNORECASE) for one in entry.get(where, ())) for where in WHERE
+        }
     except re.error as error:
         raise BadEntry(f"Known caller {number} ({name}) has a pattern that does not compile: {error}") from error
-    return Caller(**{field: entry[field] for field in REQUIRED}, needs=entry.get("needs", ""), **patterns)
+    return Caller(
+        **{field: entry[field] for field in REQUIRED}, **{field: entry.get(field, "") for field in VERSIONS}, **patterns
+    )
 
 
 @cache
@@ -158,7 +183,20 @@ def named(ids: Iterable[str], *, by: str) -> tuple[Match, ...]:
     return tuple(Match(known[one], by, "", _reading(known[one], "")) for one in ids if one in known)
 
 
-URGENT = (Reading.V1_ONLY, Reading.TOO_OLD, Reading.NEEDS_LOOK, Reading.VERSION_UNKNOWN, Reading.NEW_ENOUGH)
+URGENT = (
+    Reading.V1_ONLY,
+    Reading.TOO_OLD,
+    Reading.FALLS_BACK,
+    Reading.NEEDS_LOOK,
+    Reading.VERSION_UNKNOWN,
+    Reading.FALLBACK_POSSIBLE,
+    Reading.NEW_ENOUGH,
+)
+TO_UPGRADE = frozenset({Reading.V1_ONLY, Reading.TOO_OLD, Reading.FALLS_BACK})
+ADVICE = {
+    Reading.FALLBACK_POSSIBLE: "No upgrade is needed. In a container, raise the hop limit; then measure again.",
+    Reading.NEW_ENOUGH: "No upgrade is needed. Look for another caller on the same instance.",
+}
 
 
 def _reading(caller: Caller, seen: str) -> Reading:
@@ -168,7 +206,11 @@ def _reading(caller: Caller, seen: str) -> Reading:
         return Reading.NEEDS_LOOK
     if not caller.needs or not version(seen):
         return Reading.VERSION_UNKNOWN
-    return Reading.TOO_OLD if version(seen) < version(caller.needs) else Reading.NEW_ENOUGH
+    if version(seen) < version(caller.needs):
+        return Reading.TOO_OLD
+    if not caller.only:
+        return Reading.FALLBACK_POSSIBLE
+    return Reading.FALLS_BACK if version(seen) < version(caller.only) else Reading.NEW_ENOUGH
 
 
 def version(text: str) -> tuple[int, ...]:

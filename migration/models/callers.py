@@ -21,6 +21,7 @@ class Caller(models.Model):
     process = models.CharField(max_length=500, blank=True, default="")
     parents = models.JSONField(default=list, blank=True)
     known = models.CharField(max_length=40, blank=True, default="")  # the entry of the catalogue it matches first
+    reading = models.CharField(max_length=20, blank=True, default="")  # what its version says, as of when it was told
     calls = models.PositiveBigIntegerField(default=0)
     first_seen = models.DateTimeField(null=True, blank=True)
     last_seen = models.DateTimeField()

@@ -23,14 +23,22 @@ class Seen:
     by: str
 
 
-def v1_credentials(pks: Iterable[int]) -> dict[int, Seen]:
-    """Of a chunk of instances. One query."""
-    rows = Caller.objects.filter(of__in=list(pks)).order_by("last_seen")
+def v1_credentials(instances: Iterable[Instance]) -> dict[int, Seen]:
+    """Of a chunk of instances, by primary key. By their ids, for a file may have told of one before it was collected.
+    One query.
+    """
+    pks = {(row.account_id, row.region, row.instance_id): row.pk for row in instances}
+    found = Caller.objects.filter(
+        account__in={account for account, _, _ in pks},
+        region__in={region for _, region, _ in pks},
+        instance_id__in=[name for _, _, name in pks],
+    ).order_by("last_seen")
+    told = found.values_list("account_id", "region", "instance_id", "last_seen", "user_agent", "process")
     return {
-        pk: Seen(at, (agent or process)[:80]) for pk, at, agent, process in rows.values_list(
-            "of_id", "last_seen", "user_agent", "process"
-        )
-    }  # fmt: skip
+        pks[account, region, name]: Seen(at, (agent or process)[:80])
+        for account, region, name, at, agent, process in told
+        if (account, region, name) in pks
+    }
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,8 @@ def rows(found: Iterable[Caller]) -> list[Row]:
 
 def of_instance(instance: Instance) -> list[Row]:
     """What was told of one instance, the latest first. One query."""
-    return rows(Caller.objects.filter(of=instance)[:BY_INSTANCE])
+    found = Caller.objects.filter(account=instance.account_id, region=instance.region, instance_id=instance.instance_id)
+    return rows(found[:BY_INSTANCE])
 
 
 def expected(instance: Instance, *, image_name: str) -> tuple[Match, ...]:
@@ -95,29 +104,49 @@ class Total:
 
     caller: callers.Caller | None
     instances: int
+    upgrade: int  # of those, where its version is to be upgraded
     accounts: int
     calls: int
     last_seen: datetime
+    new_enough: bool = False  # every version seen of it needs no upgrade
+
+    @property
+    def advice(self) -> str:
+        if self.caller is None:
+            return ""
+        return callers.ADVICE[callers.Reading.FALLBACK_POSSIBLE] if self.new_enough else self.caller.advice
 
 
 def totals(accounts: QuerySet[Account]) -> list[Total]:
-    """Which to upgrade first: the one on most instances. One query."""
+    """Which to upgrade first: the one too old on most instances; what needs no upgrade stands last. One query."""
     known = {one.id: one for one in callers.catalogue()}
     counted = (
         Caller.objects.filter(among(accounts, "account"))
         .order_by()
         .values("known")
         .annotate(
-            instances=Count("instance_id", distinct=True),
+            instances=Count("instance_id", distinct=True, filter=~Q(instance_id="")),
+            upgrade=Count("instance_id", distinct=True, filter=Q(reading__in=callers.TO_UPGRADE) & ~Q(instance_id="")),
+            enough=Count("pk", filter=Q(reading__in=callers.ADVICE)),
+            rows=Count("pk"),
             accounts=Count("account", distinct=True),
             total=Sum("calls"),
             last=Max("last_seen"),
         )
     )
     found = [
-        Total(known.get(row["known"]), row["instances"], row["accounts"], row["total"], row["last"]) for row in counted
+        Total(
+            known.get(row["known"]),
+            row["instances"],
+            row["upgrade"],
+            row["accounts"],
+            row["total"],
+            row["last"],
+            new_enough=row["enough"] == row["rows"],
+        )
+        for row in counted
     ]
-    return sorted(found, key=lambda one: (-one.instances, -one.calls))
+    return sorted(found, key=lambda one: (-one.upgrade, one.new_enough, -one.instances, -one.calls))
 
 
 FOUND_BY = {kind.value: kind.label for kind in FoundBy}

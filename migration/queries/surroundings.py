@@ -29,7 +29,7 @@ class Surroundings:
     def of(self, rows: Sequence[Instance]) -> dict[int, Around]:
         """Of a chunk of instances, by primary key."""
         pks = [row.pk for row in rows]
-        calls, seen = findings.calls_of(pks), callers.v1_credentials(pks)
+        calls, seen = findings.calls_of(pks), callers.v1_credentials(rows)
         return {row.pk: self._around(row, calls.get(row.pk, NONE), seen.get(row.pk)) for row in rows}
 
     def _around(self, row: Instance, calls: Places, seen: callers.Seen | None) -> Around:

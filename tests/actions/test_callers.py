@@ -134,7 +134,7 @@ def test_case_36_what_was_told_is_evidence_against_and_never_for(shop):
     quiet, loud = factories.instance(shop), factories.instance(shop, instance_id="i-0123456789abcdef0")
     take(HEAD + row())
 
-    assert set(v1_credentials([quiet.pk, loud.pk])) == {loud.pk}
+    assert set(v1_credentials([quiet, loud])) == {loud.pk}
 
 
 # --- the command, and the question -----------------------------------------------------------------------
@@ -174,3 +174,97 @@ def test_case_37_the_question_goes_to_athena_with_the_days_as_partitions():
 def test_a_table_that_is_none_is_refused(table):
     with pytest.raises(athena.BadName):
         athena.query(table=table, since=NOW.date())
+
+
+# --- what files hold in the wild -------------------------------------------------------------------------
+
+
+def test_an_older_file_takes_no_newer_numbers_back_and_tells_since_when(shop):
+    take(HEAD + row(calls="9", seen="2026-11-19T03:00:00Z"))
+    take(HEAD + row(calls="7", seen="2026-11-18T03:00:00Z"))
+
+    found = Caller.objects.get()
+    assert (found.calls, found.last_seen.day, found.first_seen.day) == (9, 19, 18)
+
+
+def test_one_file_tells_the_first_and_the_last_time(shop):
+    take(HEAD + row(seen="2026-11-18T03:00:00Z") + row(seen="2026-11-17T03:00:00Z"))
+
+    found = Caller.objects.get()
+    assert (found.calls, found.first_seen.day, found.last_seen.day) == (14, 17, 18)
+
+
+def test_what_was_told_of_an_instance_before_it_was_collected_counts(shop):
+    take(HEAD + row())
+    late = factories.instance(shop, instance_id="i-0123456789abcdef0")
+    elsewhere = factories.instance(shop, instance_id="i-0123456789abcdef0", region="eu-west-1")
+
+    assert set(v1_credentials([late, elsewhere])) == {late.pk}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (row(agent="x" * 200_000), "line 1: it is no CSV from here on"),
+        (row(region="r" * 50), "is no Region"),
+        (row(calls="1" + "0" * 30), "more than there can be"),
+        (row(seen="0001-01-01T00:00:00+23:59"), "last_seen a time"),
+        (row(seen="2999-01-01T00:00:00Z"), "line 2: 2999-01-01 00:00 UTC has not come yet"),
+    ],
+    ids=["a field without end", "a Region", "calls", "a time before all", "a time to come"],
+)
+def test_a_line_that_no_table_takes_is_named_and_not_an_error(shop, text, words):
+    with pytest.raises(Refused, match=words):
+        take(HEAD + text)
+
+    assert not Caller.objects.exists()
+
+
+def test_letters_that_postgresql_has_no_text_for_are_replaced(shop):
+    take(HEAD + row(agent="a\x00b"))
+
+    assert Caller.objects.get().user_agent == "a\N{REPLACEMENT CHARACTER}b"
+
+
+# As src/imds_snoop.py of the analyzer 1.5.0 writes it: small letters, the request behind.
+SMALL = (
+    "[2026-11-18 03:00:02,956] [WARNING] imdsv1(!) (pid:27541:python3 argv:/usr/bin/python3 nightly.py) called by -> "
+    "(pid:27538:bash argv:bash -c cd /srv\npython3 nightly.py --password hunter2) -> "
+    "(pid:1 unable to get argv information) req details: get /latest/meta-data/instance-id http/1.1, "
+    "host: 169.254.169.254, user-agent: boto3/1.9.0 botocore/1.12.0, \n"
+)
+
+
+def test_a_log_of_todays_analyzer_is_read_with_its_user_agent(shop):
+    analyzed(SMALL)
+
+    found = Caller.objects.get()
+    assert (found.process, found.user_agent) == ("/usr/bin/python3 nightly.py", "boto3/1.9.0 botocore/1.12.0")
+    assert (found.known, found.reading) == ("boto3", "too_old")
+    assert found.last_seen == datetime(2026, 11, 18, 3, 0, 2, tzinfo=UTC)
+
+
+def test_a_command_line_of_several_lines_is_one_and_keeps_no_password(shop):
+    analyzed(SMALL)
+
+    assert Caller.objects.get().parents == ["bash -c cd /srv python3 nightly.py --password •••", "process 1"]
+
+
+def test_a_call_of_imdsv2_whose_words_speak_of_imdsv1_is_none(shop):
+    other = "[2026-11-18 03:00:02,956] [INFO] imdsv2 (pid:9:check argv:check --level WARNING --for IMDSv1)\n"
+    analyzed(SMALL + other)
+
+    assert Caller.objects.get().process == "/usr/bin/python3 nightly.py"
+
+
+def test_a_command_line_too_long_to_end_still_names_its_process(shop):
+    analyzed(f"[2026-11-18 03:00:02,956] [WARNING] imdsv1(!) (pid:9:java argv:java -cp {'a.jar:' * 9000} Main)\n")
+
+    assert Caller.objects.get().process.startswith("java -cp a.jar:")
+
+
+@pytest.mark.parametrize(("region", "instance"), [("", "i-0123456789abcdef0"), ("eu-west-1", "web-1")])
+def test_a_log_needs_a_region_and_an_instance_that_can_be(shop, region, instance):
+    told = sightings.analyzer(io.StringIO(SMALL), account_id="123456789012", region=region, instance_id=instance)
+    with pytest.raises(Refused, match="needs a Region such as eu-west-1 and an instance id"):
+        callers.import_sightings(told=told, kind=FoundBy.ANALYZER, by=None, now=NOW)

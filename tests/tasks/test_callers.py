@@ -1,10 +1,13 @@
 """Asking CloudTrail about one instance: what it tells, what it cannot, and how seldom it is asked."""
 
+import json
+
 import pytest
 from django.utils import timezone
 
 from migration.actions import callers as rows
 from migration.actions.errors import Refused
+from migration.aws import cloudtrail
 from migration.aws.pace import LIMITS, Rate
 from migration.enums import FoundBy, Role
 from migration.models import AuditEvent, Caller, Instance
@@ -99,3 +102,24 @@ def test_looking_takes_the_role_engineer(aws):
     collect_all()
     with pytest.raises(Refused, match="does not allow"):
         rows.ask(instance=Instance.objects.get(), by=factories.user("v", Role.VIEWER), now=timezone.now())
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["[]", "null", "no JSON", '{"userIdentity": null}', '{"userIdentity": {"sessionContext": null}}'],
+)
+def test_an_event_without_a_session_is_passed_over(told):
+    found = cloudtrail.Looked()
+    cloudtrail._take(found, {"CloudTrailEvent": told, "EventTime": timezone.now()}, "1" * 12, "us-east-1", "i-1")
+
+    assert not found.sightings
+
+
+def test_an_event_without_a_role_is_still_one_by_imdsv1():
+    session = {"ec2RoleDelivery": "1.0", "sessionIssuer": None}
+    event = {"userAgent": None, "userIdentity": {"sessionContext": session}}
+    found = cloudtrail.Looked()
+    told = {"CloudTrailEvent": json.dumps(event), "EventTime": timezone.now()}
+    cloudtrail._take(found, told, "1" * 12, "us-east-1", "i-1")
+
+    assert [(one.role_arn, one.user_agent) for one in found.sightings] == [("", "")]

@@ -4,7 +4,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from migration.models import Caller
+from migration.models import Account, Caller
+from migration.queries.callers import totals
 from tests import factories
 from tests.actions.test_callers import HEAD, row, take
 
@@ -85,3 +86,21 @@ def test_the_instance_names_its_callers_and_when_it_calls(shop, as_):
 
     assert "aws-cli/1.16.102 Python/2.7" in text
     assert "When it calls:" in text
+
+
+def test_case_31_what_is_new_enough_is_not_told_to_upgrade_and_stands_last(shop, as_):
+    one = factories.instance(shop, instance_id="i-0123456789abcdef0")
+    modern = "".join(row(agent="Boto3/1.34.0", instance=f"i-{n:017x}") for n in range(3))
+    take(HEAD + row(agent="Boto3/1.34.0") + modern + row(agent="aws-sdk-java/1.11.600", instance="i-1111111111111111a"))
+    text = page(as_("viewer"))
+
+    assert "Upgrade boto3" not in text
+    assert "raise the hop limit" in text
+    assert text.index("Upgrade the AWS SDK for Java") < text.index("raise the hop limit")
+    assert "Upgrade boto3" not in as_("viewer").get(reverse("instance", args=[one.pk])).content.decode()
+
+
+def test_callers_without_an_instance_count_as_no_instance(shop):
+    take(HEAD + row(instance="") + row(agent="Boto3/1.9.0", instance=""))
+
+    assert [(one.instances, one.upgrade) for one in totals(Account.objects.all())] == [(0, 0), (0, 0)]
