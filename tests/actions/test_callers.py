@@ -268,3 +268,11 @@ def test_a_log_needs_a_region_and_an_instance_that_can_be(shop, region, instance
     told = sightings.analyzer(io.StringIO(SMALL), account_id="123456789012", region=region, instance_id=instance)
     with pytest.raises(Refused, match="needs a Region such as eu-west-1 and an instance id"):
         callers.import_sightings(told=told, kind=FoundBy.ANALYZER, by=None, now=NOW)
+
+
+def test_a_chunk_of_two_regions_mixes_none_of_their_callers_up(shop):
+    take(HEAD + row())
+    other = factories.instance(shop, instance_id="i-0123456789abcdef0", region="eu-west-1")
+    here = factories.instance(shop, region="us-east-1")
+
+    assert v1_credentials([other, here]) == {}
