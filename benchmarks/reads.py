@@ -117,7 +117,7 @@ def request(one: Account, admin: User, narrow: User, state: RequestState, now: d
     Change.objects.bulk_create(
         Change(
             run=run, instance=row, target_account_id=one.account_id, region=row.region,
-            target_instance_id=row.instance_id, before=before, send={"HttpTokens": "required"}, after=before,
+            resource_id=row.instance_id, before=before, send={"HttpTokens": "required"}, after=before,
             state=ChangeState.VERIFIED, called_at=now, settled_at=now, writes=1,
         )
         for row in rows

@@ -378,6 +378,10 @@ IMDSDASH_ENFORCER_ROLE = matching("IMDSDASH_ENFORCER_ROLE", "imdsdash-enforcer",
 IMDSDASH_EXTERNAL_ID = matching("IMDSDASH_EXTERNAL_ID", "", r"[\w+=,.@:/-]{2,1224}", "a text of 2 to 1224 characters")
 IMDSDASH_PLAN_HOURS = whole("IMDSDASH_PLAN_HOURS", 72, least=1, most=720)
 IMDSDASH_WAIVER_DAYS = whole("IMDSDASH_WAIVER_DAYS", 90, least=1, most=365)
+# Where no policy says otherwise.
+IMDSDASH_QUORUM = whole("IMDSDASH_QUORUM", 1, least=1, most=9)
+IMDSDASH_CANARY_MINUTES = whole("IMDSDASH_CANARY_MINUTES", 30, least=0, most=1440)
+IMDSDASH_REAUTH_MINUTES = whole("IMDSDASH_REAUTH_MINUTES", 10, least=1, most=720)
 IMDSDASH_MAX_FAILURES = whole("IMDSDASH_MAX_FAILURES", 2, least=0, most=1000)
 IMDSDASH_LEASE_SECONDS = whole("IMDSDASH_LEASE_SECONDS", 120, least=5, most=900)
 # AWS allows ModifyInstanceMetadataOptions 5 a second per account and Region, shared with its owners: half at most.

@@ -156,6 +156,78 @@ class RunState(TextChoices):
 ACTIVE_RUN = (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED)
 
 
+class RequestKind(TextChoices):
+    """What a plan is for. One plan does one thing, so that who approves it reads one sentence."""
+
+    ENFORCE = "enforce", "Require IMDSv2"
+    HOP_LIMIT = "hop_limit", "Raise the hop limit"
+    IMDS_OFF = "imds_off", "Switch IMDS off"
+    TEMPLATES = "templates", "Launch templates and groups"
+    IMAGES = "images", "AMIs"
+    DEFAULTS = "defaults", "Region defaults"
+    ENFORCEMENT = "enforcement", "Refuse launches that allow IMDSv1"
+    LIFT = "lift", "Lift the refusal of IMDSv1 launches"
+    ROLLBACK = "rollback", "Put back"
+
+
+# What makes the fleet less safe: the same ladder of confirmation, and an alert.
+LOOSENS = (RequestKind.ROLLBACK, RequestKind.LIFT)
+
+
+class ResourceKind(TextChoices):
+    """What a change is made to."""
+
+    INSTANCE = "instance", "Instance"
+    TEMPLATE_VERSION = "launch_template_version", "Launch template version"
+    TEMPLATE_DEFAULT = "launch_template_default", "Launch template default"
+    GROUP = "auto_scaling_group", "Auto Scaling group"
+    IMAGE = "image", "AMI"
+    DEFAULTS = "region_defaults", "Region defaults"
+
+
+class CanaryState(TextChoices):
+    """What the first instance of a run has shown since it was changed."""
+
+    NONE = "", "Not judged"
+    WATCHING = "watching", "Being watched"
+    QUIET = "quiet", "Quiet"
+    CALLED = "called", "Calls refused"
+    SILENT = "silent", "No data"
+    ACCEPTED = "accepted", "Accepted by a person"
+
+
+class WatchState(TextChoices):
+    """What was heard of a run's instances after their change."""
+
+    NONE = "", "Not watched"
+    WATCHING = "watching", "Being watched"
+    QUIET = "quiet", "Quiet for the whole watch"
+    CALLED = "called", "Calls refused"
+    BLIND = "blind", "Not measured throughout"
+
+
+class PolicyState(TextChoices):
+    PROPOSED = "proposed", "Waiting for a second admin"
+    ACTIVE = "active", "Active"
+    REJECTED = "rejected", "Rejected"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    REPLACED = "replaced", "Replaced"
+
+
+class Emergency(TextChoices):
+    """Who may put a run back without waiting for a second person."""
+
+    NOBODY = "nobody", "Nobody"
+    OWNER = "owner", "Who requested or approved the run"
+    STEERING = "steering", "Everybody who may steer runs"
+
+
+class WaveState(TextChoices):
+    DRAFT = "draft", "Draft"
+    ACTIVE = "active", "Active"
+    CLOSED = "closed", "Closed"
+
+
 class ChangeState(TextChoices):
     PENDING = "pending", "Waiting"
     LEASED = "leased", "Checking"

@@ -160,7 +160,7 @@ def change(run: Run, instance: Instance, **fields: Any) -> Change:
         instance=instance,
         target_account_id=run.account.account_id,
         region=instance.region,
-        target_instance_id=instance.instance_id,
+        resource_id=instance.instance_id,
         before={"HttpTokens": "optional"},
         after={"HttpTokens": "required"},
         **told | fields,

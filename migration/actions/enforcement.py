@@ -136,9 +136,11 @@ def _not_now(
     change: Change, *, planned: dict[tuple[str, str], dict[str, Any]], closed: frozenset[str], now: datetime
 ) -> tuple[str, str]:
     """Why this change is not to be made, and its error class; a skip has none. ("", "") means: go on."""
-    item = planned.get((change.region, change.target_instance_id))
+    item = planned.get((change.region, change.resource_id))
     if item is None or item["before"] != change.before or item["send"] != change.send:
         return "It is not in the approved plan as it stands here.", "not_in_plan"
+    if change.instance is None:
+        return "", ""
     status = Status(change.instance.status)
     if status not in STILL_GOOD:
         return f"No longer ready, but {status.label.lower()}: {change.instance.status_reason}", ""
@@ -176,7 +178,7 @@ def _as_claim(change: Change, run: Run, fence: int) -> Claim:
         account_pk=run.account_id,
         account_id=change.target_account_id,
         region=change.region,
-        instance_id=change.target_instance_id,
+        instance_id=change.resource_id,
         before=change.before,
         send=change.send,
         requested_by=request.requested_by.get_username() if request.requested_by else "",

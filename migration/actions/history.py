@@ -50,7 +50,7 @@ def _say_whose(found: list[OptionChange]) -> None:
     ours = Change.objects.filter(
         instance__in={one.instance_id for one in found}, state__in=OURS, called_at__isnull=False
     ).order_by("called_at")
-    sent: dict[tuple[int, str, str], list[Change]] = {}
+    sent: dict[tuple[int | None, str, str], list[Change]] = {}
     for change in ours:
         for option, value in change.send.items():
             sent.setdefault((change.instance_id, option, str(value)), []).append(change)

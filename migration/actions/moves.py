@@ -13,9 +13,9 @@ from django.db.models import F, Model
 
 from migration.actions import audit
 from migration.domain import lifecycle
-from migration.models import Change, EnforcementRequest, Run, Waiver
+from migration.models import Change, EnforcementRequest, Policy, Run, Waiver, Wave
 
-Movable = EnforcementRequest | Run | Change | Waiver
+Movable = EnforcementRequest | Run | Change | Waiver | Policy | Wave
 
 
 class NoSuchMove(Exception):
@@ -49,7 +49,7 @@ def move(
     where: dict[str, Any] = {"pk": row.pk, "state": old}
     if fence is not None:
         where["fence"] = fence
-    if isinstance(row, EnforcementRequest | Waiver):
+    if isinstance(row, EnforcementRequest | Waiver | Policy | Wave):
         where["version"] = row.version
         sets["version"] = F("version") + 1
     with transaction.atomic():
@@ -71,8 +71,11 @@ def move(
 
 
 def account_of(row: Movable) -> str:
-    """The 12 digits of the account a row is about."""
-    return row.target_account_id if isinstance(row, Change) else row.account.account_id
+    """The 12 digits of the account a row is about, or "" when it is about more than one."""
+    if isinstance(row, Change):
+        return row.target_account_id
+    account = None if isinstance(row, Wave) else row.account
+    return account.account_id if account else ""
 
 
 def _told(fields: dict[str, Any]) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def _create_run(request: EnforcementRequest, *, now: datetime) -> Run:
             instance=rows[key],
             target_account_id=request.account.account_id,
             region=item["region"],
-            target_instance_id=item["instance_id"],
+            resource_id=item["instance_id"],
             before=item["before"],
             send=item["send"],
             state=ChangeState.PENDING,

@@ -1,8 +1,8 @@
 """Every state change there is, in one table each, with the word the audit log uses for it beside it."""
 
-from migration.enums import ChangeState, RequestState, RunState, WaiverState
+from migration.enums import ChangeState, PolicyState, RequestState, RunState, WaiverState, WaveState
 
-R, N, C, W = RequestState, RunState, ChangeState, WaiverState
+R, N, C, W, P, V = RequestState, RunState, ChangeState, WaiverState, PolicyState, WaveState
 
 REQUEST_MOVES: dict[tuple[str, str], str] = {
     (R.DRAFT, R.REQUESTED): "request.submitted",
@@ -12,6 +12,7 @@ REQUEST_MOVES: dict[tuple[str, str], str] = {
     (R.REQUESTED, R.REJECTED): "request.rejected",
     (R.REQUESTED, R.WITHDRAWN): "request.withdrawn",
     (R.REQUESTED, R.EXPIRED): "request.expired",
+    (R.REQUESTED, R.DRAFT): "request.reopened",
 }
 
 RUN_MOVES: dict[tuple[str, str], str] = {
@@ -55,11 +56,27 @@ WAIVER_MOVES: dict[tuple[str, str], str] = {
     (W.ACTIVE, W.ENDED): "waiver.ended",
 }
 
+POLICY_MOVES: dict[tuple[str, str], str] = {
+    (P.PROPOSED, P.ACTIVE): "policy.approved",
+    (P.PROPOSED, P.REJECTED): "policy.rejected",
+    (P.PROPOSED, P.WITHDRAWN): "policy.withdrawn",
+    (P.ACTIVE, P.REPLACED): "policy.replaced",
+}
+
+WAVE_MOVES: dict[tuple[str, str], str] = {
+    (V.DRAFT, V.ACTIVE): "wave.started",
+    (V.ACTIVE, V.CLOSED): "wave.closed",
+    (V.DRAFT, V.CLOSED): "wave.closed",
+    (V.CLOSED, V.ACTIVE): "wave.reopened",
+}
+
 TABLES: dict[str, dict[tuple[str, str], str]] = {
     "EnforcementRequest": REQUEST_MOVES,
     "Run": RUN_MOVES,
     "Change": CHANGE_MOVES,
     "Waiver": WAIVER_MOVES,
+    "Policy": POLICY_MOVES,
+    "Wave": WAVE_MOVES,
 }
 
 

@@ -13,7 +13,10 @@ class Action(StrEnum):
     END = "end"  # end a waiver before its time
     STEER = "steer"  # stop or resume a run
     CONNECT = "connect"  # see how accounts are connected, test their roles
-    ADMINISTER = "administer"
+    BRAKE = "brake"  # stop every write everywhere
+    RELEASE = "release"  # let writes go on again
+    GROUP = "group"  # make waves, say which accounts are in them, start and close them
+    ADMINISTER = "administer"  # propose and approve policies
 
 
 ROLES_FOR: dict[Action, frozenset[Role]] = {
@@ -24,6 +27,9 @@ ROLES_FOR: dict[Action, frozenset[Role]] = {
     Action.END: frozenset({Role.ENGINEER, Role.APPROVER, Role.ADMIN}),
     Action.STEER: frozenset({Role.ENGINEER, Role.APPROVER, Role.ADMIN}),
     Action.CONNECT: frozenset({Role.ENGINEER, Role.ADMIN}),
+    Action.BRAKE: frozenset({Role.ENGINEER, Role.APPROVER, Role.ADMIN}),
+    Action.RELEASE: frozenset({Role.APPROVER, Role.ADMIN}),
+    Action.GROUP: frozenset({Role.ENGINEER, Role.ADMIN}),
     Action.ADMINISTER: frozenset({Role.ADMIN}),
 }
 

@@ -3,7 +3,7 @@
 from migration.models.access import Grant
 from migration.models.audit import AuditEvent, AuditHead
 from migration.models.callers import Caller
-from migration.models.decision import Approval, Change, EnforcementRequest, Run, Waiver
+from migration.models.decision import Approval, Change, EnforcementRequest, PlanEdit, Run
 from migration.models.history import OptionChange, Regression
 from migration.models.inventory import Finding, Instance
 from migration.models.launches import (
@@ -18,7 +18,10 @@ from migration.models.launches import (
 )
 from migration.models.notification import Notification
 from migration.models.organization import Account, ApiDay, RegionDefaults, Scope, UserDataReading
+from migration.models.policy import Brake, Policy
 from migration.models.usage import CollectionRun, InstanceDay, ScheduledRun, ScopeDay
+from migration.models.waiver import Waiver
+from migration.models.wave import Wave, WaveAccount
 from migration.models.workload import Workload
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "AuditEvent",
     "AuditHead",
     "AutoScalingGroup",
+    "Brake",
     "Caller",
     "Change",
     "CollectionRun",
@@ -44,6 +48,8 @@ __all__ = [
     "LaunchTemplateVersion",
     "Notification",
     "OptionChange",
+    "PlanEdit",
+    "Policy",
     "RegionDefaults",
     "Regression",
     "Run",
@@ -53,5 +59,7 @@ __all__ = [
     "SpotRequest",
     "UserDataReading",
     "Waiver",
+    "Wave",
+    "WaveAccount",
     "Workload",
 ]

@@ -4,103 +4,41 @@ from django.db.models import F, Q
 
 from migration.enums import (
     ACTIVE_RUN,
-    OPEN_WAIVER,
+    CanaryState,
     ChangeState,
     Decision,
+    RequestKind,
     RequestState,
+    ResourceKind,
     RunState,
-    WaiverKind,
-    WaiverState,
+    WatchState,
 )
 from migration.models.inventory import Instance
 from migration.models.lease import Leased
 from migration.models.organization import Account
-
-
-class Waiver(models.Model):
-    """Instances are left out of enforcement until a date, with a reason and a second person.
-
-    Which ones is said by name: the row holds the text, so that it also covers what a group launches tomorrow.
-    """
-
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="waivers", db_index=False)
-    kind = models.CharField(max_length=16, choices=WaiverKind)
-    target = models.CharField(max_length=400, blank=True, default="")  # instance id, group, Key=Value; "": the account
-    region = models.CharField(max_length=32, blank=True, default="")  # "": in every Region
-    reason = models.TextField()
-    expires_on = models.DateField()  # the last UTC day on which it holds
-    state = models.CharField(max_length=16, choices=WaiverState, default=WaiverState.REQUESTED)
-    version = models.PositiveIntegerField(default=0)  # raised by every move; forms carry it
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    requested_at = models.DateTimeField()
-    decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
-    )
-    decided_at = models.DateTimeField(null=True, blank=True)
-    comment = models.TextField(blank=True, default="")  # of who decided
-    since = models.DateTimeField(null=True, blank=True)  # when the first of its renewals took effect
-    closed_at = models.DateTimeField(null=True, blank=True)
-    closed_because = models.CharField(max_length=2000, blank=True, default="")
-    renews = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="renewed_by")
-    renewals = models.PositiveIntegerField(default=0)  # how often it was asked for again, this time included
-
-    class Meta:
-        ordering = ("-requested_at", "-pk")
-        constraints = [
-            models.UniqueConstraint(
-                fields=("account", "kind", "target", "region"),
-                condition=Q(state=WaiverState.ACTIVE),
-                name="one_active_waiver_each",
-            ),
-            models.UniqueConstraint(
-                fields=("account", "kind", "target", "region"),
-                condition=Q(state=WaiverState.REQUESTED),
-                name="one_waiting_waiver_each",
-            ),
-            models.CheckConstraint(
-                condition=Q(decided_by__isnull=True) | ~Q(decided_by=F("requested_by")), name="waiver_takes_two_people"
-            ),
-            models.CheckConstraint(
-                condition=Q(decided_by__isnull=True, decided_at__isnull=True)
-                | Q(decided_by__isnull=False, decided_at__isnull=False),
-                name="waiver_decided_fields_go_together",
-            ),
-            models.CheckConstraint(
-                condition=Q(state__in=[WaiverState.ACTIVE, WaiverState.REJECTED, WaiverState.ENDED])
-                & Q(decided_by__isnull=False)
-                | Q(state__in=[WaiverState.REQUESTED, WaiverState.WITHDRAWN]) & Q(decided_by__isnull=True)
-                | Q(state=WaiverState.EXPIRED),
-                name="waiver_decided_when_its_state_says_so",
-            ),
-            models.CheckConstraint(
-                condition=Q(state__in=[str(state) for state in OPEN_WAIVER], closed_at__isnull=True)
-                | (~Q(state__in=[str(state) for state in OPEN_WAIVER]) & Q(closed_at__isnull=False)),
-                name="waiver_closed_when_over",
-            ),
-            models.CheckConstraint(
-                condition=(Q(kind=WaiverKind.ACCOUNT, target="") | (~Q(kind=WaiverKind.ACCOUNT) & ~Q(target=""))),
-                name="waiver_names_something",
-            ),
-            models.CheckConstraint(
-                condition=Q(renews__isnull=True, renewals=0) | Q(renews__isnull=False, renewals__gt=0),
-                name="waiver_renewals_are_counted",
-            ),
-        ]
-        indexes = [models.Index(fields=("account", "state"), name="waiver_account_state")]
-
-    def __str__(self) -> str:
-        return f"waiver {self.pk}"
+from migration.models.policy import Policy
+from migration.models.wave import Wave
 
 
 class EnforcementRequest(models.Model):
     """A plan and the question whether it may be done. The plan never changes once it is requested."""
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="requests")
+    kind = models.CharField(max_length=16, choices=RequestKind, default=RequestKind.ENFORCE)
     state = models.CharField(max_length=16, choices=RequestState, default=RequestState.DRAFT)
     version = models.PositiveIntegerField(default=0)  # raised by every change; forms carry it
     plan = models.JSONField()  # domain.plan.Plan as canonical JSON
     plan_hash = models.CharField(max_length=64)
+    quorum = models.PositiveSmallIntegerField(default=1)  # how many must approve; the plan holds the same number
     reason = models.TextField(blank=True, default="")
+    batch = models.UUIDField(null=True, blank=True)  # planned together, one request for each account
+    wave = models.ForeignKey(Wave, null=True, blank=True, on_delete=models.PROTECT, related_name="requests")
+    undoes = models.ForeignKey("Run", null=True, blank=True, on_delete=models.PROTECT, related_name="undone_by")
+    emergency = models.BooleanField(default=False)  # put back by the right of the policy, without a second person
+    by_policy = models.ForeignKey(Policy, null=True, blank=True, on_delete=models.PROTECT, related_name="requests")
+    # What AWS answered when it was asked beforehand: rollback locks, DryRun. Beside the plan, for it is asked again.
+    checks = models.JSONField(default=dict, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -133,8 +71,15 @@ class EnforcementRequest(models.Model):
                     & Q(requested_by__isnull=False)
                     & ~Q(decided_by=F("requested_by"))
                     & ~Q(decided_by=F("created_by"))
-                ),
+                )
+                | Q(state=RequestState.APPROVED, by_policy__isnull=False, decided_by__isnull=True),
                 name="request_decided_by_someone_else",
+            ),
+            models.CheckConstraint(condition=Q(quorum__gte=1) & Q(quorum__lte=9), name="request_quorum_is_a_number"),
+            models.CheckConstraint(
+                condition=Q(kind=RequestKind.ROLLBACK, undoes__isnull=False)
+                | (~Q(kind=RequestKind.ROLLBACK) & Q(undoes__isnull=True, emergency=False)),
+                name="request_undoes_when_it_is_a_rollback",
             ),
             models.CheckConstraint(
                 condition=Q(state=RequestState.DRAFT)
@@ -159,15 +104,35 @@ class Approval(models.Model):
     plan_hash = models.CharField(max_length=64)  # what was signed
     comment = models.TextField(blank=True, default="")
     at = models.DateTimeField()
+    void_at = models.DateTimeField(null=True, blank=True)  # taken back, or the plan was edited since
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=("request", "approver"), name="approval_once_per_person"),
+            models.UniqueConstraint(
+                fields=("request", "approver"), condition=Q(void_at__isnull=True), name="approval_once_per_person"
+            ),
             models.CheckConstraint(condition=~Q(approver=F("requester")), name="approver_is_not_requester"),
         ]
 
     def __str__(self) -> str:
         return f"{self.decision} of {self.request_id}"
+
+
+class PlanEdit(models.Model):
+    """Somebody changed a draft. Who did cannot approve it."""
+
+    request = models.ForeignKey(EnforcementRequest, on_delete=models.PROTECT, related_name="edits")
+    editor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    plan_hash = models.CharField(max_length=64)  # of the plan as it was left
+    left_out = models.JSONField(default=list, blank=True)  # keys of the changes taken out
+    reason = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ("pk",)
+
+    def __str__(self) -> str:
+        return f"edit of {self.request_id}"
 
 
 class Run(models.Model):
@@ -179,6 +144,15 @@ class Run(models.Model):
     state_reason = models.CharField(max_length=400, blank=True, default="")
     max_failures = models.PositiveSmallIntegerField(default=2)  # beyond it the run pauses
     failures_forgiven = models.PositiveIntegerField(default=0)  # those counted when a person resumed it
+    wave = models.ForeignKey(Wave, null=True, blank=True, on_delete=models.PROTECT, related_name="runs")
+    waits_until = models.DateTimeField(null=True, blank=True)  # outside its change window: the next opening
+    # The canary: the first change goes alone, and what its instance shows afterwards decides.
+    canary = models.CharField(max_length=12, choices=CanaryState, blank=True, default=CanaryState.NONE)
+    canary_until = models.DateTimeField(null=True, blank=True)
+    # After the last write: rejected calls of what was changed, hour by hour.
+    watch = models.CharField(max_length=12, choices=WatchState, blank=True, default=WatchState.NONE)
+    watch_until = models.DateTimeField(null=True, blank=True)
+    watched_at = models.DateTimeField(null=True, blank=True)  # when it was last judged
     # Who drives it now, and until when without a sign of life: one worker at a time.
     driver = models.CharField(max_length=160, blank=True, default="")
     driver_expires_at = models.DateTimeField(null=True, blank=True)
@@ -209,11 +183,15 @@ class Change(Leased):
     """One resource to change: what it was, what it shall be, what came of it. A row in the enforcement queue."""
 
     run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="changes", db_index=False)
-    instance = models.ForeignKey(Instance, on_delete=models.PROTECT, related_name="changes")
+    kind = models.CharField(max_length=32, choices=ResourceKind, default=ResourceKind.INSTANCE)
+    instance = models.ForeignKey(Instance, null=True, blank=True, on_delete=models.PROTECT, related_name="changes")
     target_account_id = models.CharField(max_length=12)
     region = models.CharField(max_length=32)
-    target_instance_id = models.CharField(max_length=32)
-    before = models.JSONField()  # all six options as planned
+    resource_id = models.CharField(max_length=256)  # instance id, template id, group name, AMI id, Region
+    name = models.CharField(max_length=256, blank=True, default="")
+    needs = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="needed_by")
+    undoes = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="undone_by")
+    before = models.JSONField()  # the whole state as planned; of an instance all six options
     send = models.JSONField()  # exactly the fields sent to AWS, e.g. {"HttpTokens": "required"}
     after = models.JSONField(null=True, blank=True)  # all six options as read back from AWS
     state = models.CharField(max_length=16, choices=ChangeState, default=ChangeState.PENDING)
@@ -224,11 +202,18 @@ class Change(Leased):
     reads = models.PositiveSmallIntegerField(default=0)  # verification reads since the write
     called_at = models.DateTimeField(null=True, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
+    rejected_calls = models.BigIntegerField(null=True, blank=True)  # refused since the change; NULL: not measured
+    rejected_hour = models.DateTimeField(null=True, blank=True)  # the last hour with a refused call
 
     class Meta:
         ordering = ("pk",)
         constraints = [
-            models.UniqueConstraint(fields=("run", "instance"), name="change_once_per_run"),
+            models.UniqueConstraint(fields=("run", "kind", "region", "resource_id"), name="change_once_per_run"),
+            models.CheckConstraint(
+                condition=Q(kind=ResourceKind.INSTANCE, instance__isnull=False)
+                | (~Q(kind=ResourceKind.INSTANCE) & Q(instance__isnull=True)),
+                name="change_of_an_instance_has_one",
+            ),
             models.CheckConstraint(
                 condition=~Q(state=ChangeState.VERIFIED) | Q(after__isnull=False),
                 name="change_verified_has_after",

@@ -36,6 +36,9 @@ SENTENCES = {
     Action.END: "Ending a waiver needs the role Engineer or Approver for this account.",
     Action.STEER: "Stopping or resuming a run needs the role Engineer or Approver for this account.",
     Action.CONNECT: "Connecting accounts and testing their roles needs the role Engineer or Admin.",
+    Action.BRAKE: "Pulling the brake needs the role Engineer or Approver.",
+    Action.RELEASE: "Releasing the brake needs the role Approver.",
+    Action.GROUP: "Making waves needs the role Engineer.",
     Action.ADMINISTER: "This needs the role Admin.",
 }
 

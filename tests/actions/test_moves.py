@@ -6,12 +6,19 @@ import pytest
 
 from migration.actions import audit, moves
 from migration.domain.lifecycle import TABLES
-from migration.enums import ChangeState, RequestState, RunState, WaiverState
+from migration.enums import ChangeState, PolicyState, RequestState, RunState, WaiverState, WaveState
 from migration.models import AuditEvent, EnforcementRequest
 from tests import factories
 from tests.factories import NOW
 
-STATES = {"EnforcementRequest": RequestState, "Run": RunState, "Change": ChangeState, "Waiver": WaiverState}
+STATES = {
+    "EnforcementRequest": RequestState,
+    "Run": RunState,
+    "Change": ChangeState,
+    "Waiver": WaiverState,
+    "Policy": PolicyState,
+    "Wave": WaveState,
+}
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -26,6 +33,8 @@ def test_final_states_have_no_way_out(table):
         "Run": {"done", "failed", "stopped"},
         "Change": {"verified", "skipped", "failed"},
         "Waiver": {"rejected", "withdrawn", "expired", "ended"},
+        "Policy": {"rejected", "withdrawn", "replaced"},
+        "Wave": set(),  # a closed wave can be opened again
     }[table]
 
     assert not [pair for pair in TABLES[table] if pair[0] in final]

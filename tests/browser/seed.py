@@ -460,7 +460,7 @@ def _change(run: Run, planned: dict[str, Any], state: ChangeState, *, now: datet
         instance=Instance.objects.get(account=run.account, instance_id=planned["instance_id"]),
         target_account_id=run.account.account_id,
         region=planned["region"],
-        target_instance_id=planned["instance_id"],
+        resource_id=planned["instance_id"],
         before=planned["before"],
         send=planned["send"],
         after={**planned["before"], "HttpTokens": "required"} if state == ChangeState.VERIFIED else None,

@@ -24,7 +24,7 @@ print(json.dumps(run.changes.count()))
 """
 OUTCOME = """
 run = Run.objects.get()
-changes = list(run.changes.values("state", "reason", "writes", "after", "target_instance_id"))
+changes = list(run.changes.values("state", "reason", "writes", "after", "resource_id"))
 print(json.dumps({"run": run.state, "why": run.state_reason, "changes": changes}))
 """
 

@@ -105,7 +105,7 @@ def test_a_change_that_is_not_in_the_approved_plan_is_never_written(aws):
 
     change.refresh_from_db()
     assert (change.state, change.error_class) == (ChangeState.FAILED, "not_in_plan")
-    assert change.target_instance_id not in {call["params"]["InstanceId"] for call in sandbox.calls(operation=WRITE)}
+    assert change.resource_id not in {call["params"]["InstanceId"] for call in sandbox.calls(operation=WRITE)}
 
 
 def test_a_plan_edited_after_approval_executes_nothing(aws):
@@ -132,7 +132,7 @@ def test_an_approval_by_the_requester_forced_into_the_table_executes_nothing(aws
 def test_an_instance_that_drifted_since_the_plan_is_skipped_and_said(aws):
     sandbox, run = begin(aws)
     drifted = run.changes.last()
-    set_options(sandbox, drifted.target_instance_id, http_put_response_hop_limit=3)
+    set_options(sandbox, drifted.resource_id, http_put_response_hop_limit=3)
 
     assert drive(run) == {"verified": 2, "skipped": 1}
 
@@ -143,7 +143,7 @@ def test_an_instance_that_drifted_since_the_plan_is_skipped_and_said(aws):
 def test_an_instance_that_already_is_required_is_skipped_without_a_call(aws):
     sandbox, run = begin(aws)
     done = run.changes.last()
-    set_options(sandbox, done.target_instance_id, http_tokens="required")
+    set_options(sandbox, done.resource_id, http_tokens="required")
 
     assert drive(run) == {"verified": 2, "skipped": 1}
     assert len(sandbox.calls(operation=WRITE)) == 2
@@ -223,7 +223,7 @@ def test_a_refusal_fails_the_change_with_awss_words_and_the_others_go_on(aws):
     sandbox, run = begin(aws)
     refused = run.changes.last()
     sandbox.set_faults(
-        [{"kind": "error", "operation": WRITE, "instance_id": refused.target_instance_id,
+        [{"kind": "error", "operation": WRITE, "instance_id": refused.resource_id,
           "code": "IncorrectInstanceState", "message": "not in this state", "status": 400}]
     )  # fmt: skip
 

@@ -239,7 +239,7 @@ def test_an_instance_that_is_terminated_after_the_write_is_skipped_and_not_a_fai
     sandbox, run = begin(aws, {"name": "web", **fleets.QUIET}, settings={"apply_seconds": 60})
     runs.start(run=run, now=timezone.now())
     tasks.step(run.pk)
-    sandbox.world.instances[run.changes.get().target_instance_id].state = "terminated"
+    sandbox.world.instances[run.changes.get().resource_id].state = "terminated"
     Change.objects.update(not_before=timezone.now())
 
     assert drive(run) == {"skipped": 1}

@@ -95,7 +95,7 @@ def change_of(run: Run, state: ChangeState = ChangeState.PENDING, **fields: Any)
         instance=instance,
         target_account_id=run.account.account_id,
         region=instance.region,
-        target_instance_id=instance.instance_id,
+        resource_id=instance.instance_id,
         before={"HttpTokens": "optional"},
         send={"HttpTokens": "required"},
         after={"HttpTokens": "required"} if state == ChangeState.VERIFIED else None,

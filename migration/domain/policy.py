@@ -1,0 +1,88 @@
+"""What enforcement takes in one account: the narrowest policy that covers it, as a whole. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import time
+from typing import Any
+
+from migration.domain.windows import Window
+from migration.enums import Emergency
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A policy as a plan carries it. Every number is part of what an approver signs."""
+
+    quorum: int = 1  # approvals by different people
+    one_click: int = 0  # so many instances at most need no second person; 0: never
+    max_failures: int = 2  # beyond it a run pauses
+    canary_minutes: int = 30  # how long the canary may take to show data; 0: it is only verified
+    watch_hours: int = 24  # hours of MetadataNoTokenRejected after the change
+    max_rejecting: int = 0  # instances with refused calls beyond which a wave pauses
+    emergency: Emergency = Emergency.NOBODY
+    window: Window | None = None
+    place: str = ""  # whose policy it is: "", an OU path, an account id
+    policy_id: int | None = None  # None: the settings' own
+
+
+def as_plan(terms: Terms) -> dict[str, Any]:
+    """The terms as a plan holds them: plain JSON."""
+    window = terms.window
+    return {
+        "quorum": terms.quorum,
+        "one_click": terms.one_click,
+        "max_failures": terms.max_failures,
+        "canary_minutes": terms.canary_minutes,
+        "watch_hours": terms.watch_hours,
+        "max_rejecting": terms.max_rejecting,
+        "emergency": str(terms.emergency),
+        "window": window
+        and {
+            "zone": window.zone,
+            "days": list(window.days),
+            "start": window.start.strftime("%H:%M"),
+            "minutes": window.minutes,
+        },
+        "place": terms.place,
+        "policy": terms.policy_id,
+    }
+
+
+def of_plan(told: dict[str, Any]) -> Terms:
+    """The terms of a stored plan; of one that has none, from before there were policies, the cautious defaults."""
+    window = told.get("window")
+    return Terms(
+        quorum=told.get("quorum", 1),
+        one_click=told.get("one_click", 0),
+        max_failures=told.get("max_failures", 2),
+        canary_minutes=told.get("canary_minutes", 0),
+        watch_hours=told.get("watch_hours", 24),
+        max_rejecting=told.get("max_rejecting", 0),
+        emergency=Emergency(told.get("emergency", Emergency.NOBODY)),
+        window=window
+        and Window(
+            zone=window["zone"],
+            days=tuple(window["days"]),
+            start=time.fromisoformat(window["start"]),
+            minutes=window["minutes"],
+        ),
+        place=told.get("place", ""),
+        policy_id=told.get("policy"),
+    )
+
+
+def narrowest(places: Iterable[tuple[str, str, Terms]], *, account_id: str, ou_path: str) -> Terms | None:
+    """Of (account id, OU path, terms) the one that holds for an account: its own, else the deepest OU, else the one
+    for everywhere (both empty). None: no policy covers it.
+    """
+    best: tuple[int, Terms] | None = None
+    for of_account, of_ou, terms in places:
+        if of_account:
+            depth = 10_000 if of_account == account_id else -1
+        elif not of_ou:
+            depth = 0
+        else:
+            depth = len(of_ou) if ou_path == of_ou or ou_path.startswith(f"{of_ou}/") else -1
+        if depth >= 0 and (best is None or depth > best[0]):
+            best = (depth, terms)
+    return best[1] if best else None
