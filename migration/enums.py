@@ -170,6 +170,15 @@ class RequestKind(TextChoices):
     ROLLBACK = "rollback", "Put back"
 
 
+class ScopeKind(TextChoices):
+    """What of an account a plan is for."""
+
+    ACCOUNT = "account", "Whole account"
+    INSTANCES = "instances", "Chosen instances"
+    GROUP = "group", "Auto Scaling group"
+    FILTER = "filter", "What a filter shows"
+
+
 # What makes the fleet less safe: the same ladder of confirmation, and an alert.
 LOOSENS = (RequestKind.ROLLBACK, RequestKind.LIFT)
 

@@ -17,13 +17,18 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Max, Q
+from django.db.models import Count, F, Max, Q, QuerySet
 
-from migration.actions import moves, runs
+from migration.actions import canary, moves, runs
 from migration.domain import plan as plans
-from migration.enums import ACTIVE_RUN, SETTLED, ChangeState, RequestState, RunState, Status
+from migration.domain import policy as policies
+from migration.domain import rollout, windows
+from migration.domain.plan import Key
+from migration.enums import ACTIVE_RUN, SETTLED, ChangeState, RequestKind, RequestState, ResourceKind, RunState, Status
 from migration.models import Change, EnforcementRequest, Run
+from migration.queries import decisions
 from migration.queries.planning import closed_regions, stale_because
+from migration.queries.policies import brake_reason
 
 MAX_ATTEMPTS = 3  # claims that ended without a word; a change that kills its worker is parked, not retried for ever
 MAX_WRITES = 2
@@ -43,8 +48,9 @@ class Claim:
     fence: int
     account_pk: int
     account_id: str
+    kind: ResourceKind
     region: str
-    instance_id: str
+    resource_id: str
     before: dict[str, Any]
     send: dict[str, Any]
     requested_by: str
@@ -57,7 +63,9 @@ def claim(*, run_id: int, owner: str, limit: int, now: datetime) -> list[Claim]:
 
     Every guard is looked at afresh, under the lock of the run's row, so that two workers see one after the
     other: the run is running, its approval is good and not expired, the plan still has its hash and contains
-    exactly this change, and the first change of a run goes alone until it is verified.
+    exactly this change, nobody has pulled the brake, its change window is open, and no more are on their way than
+    `domain.rollout` lets be: the first change of a run goes alone until it is verified and, where the policy says so,
+    has been watched.
     """
     try:
         return _claim(run_id=run_id, owner=owner, limit=limit, now=now)
@@ -68,17 +76,16 @@ def claim(*, run_id: int, owner: str, limit: int, now: datetime) -> list[Claim]:
 def _claim(*, run_id: int, owner: str, limit: int, now: datetime) -> list[Claim]:
     with transaction.atomic():
         run = _locked(run_id)
-        if not _may_go_on(run, now=now):
+        if not _may_go_on(run, now=now) or not _now_is_the_time(run, now=now):
             return []
-        allowed = _allowed_now(run, limit)
-        if allowed <= 0:
+        allowed = rollout.may_begin(_seen(run), limit=limit)
+        if allowed <= 0 or canary.holds(run, now=now):
             return []
-        planned = {(item["region"], item["instance_id"]): item for item in run.request.plan["changes"]}
+        planned = plans.items(run.request.plan)
         closed = closed_regions(run.account)
-        waiting = run.changes.filter(Q(not_before__isnull=True) | Q(not_before__lte=now), state=ChangeState.PENDING)
         claims: list[Claim] = []
-        for change in waiting.select_related("instance", "run__account")[:allowed]:
-            reason, error_class = _not_now(change, planned=planned, closed=closed, now=now)
+        for change in _waiting(run, now)[:allowed]:
+            reason, error_class = _not_now(change, run, planned=planned, closed=closed, now=now)
             if reason:
                 to = ChangeState.FAILED if error_class else ChangeState.SKIPPED
                 _settle(change, to, reason, error_class, now)
@@ -88,65 +95,95 @@ def _claim(*, run_id: int, owner: str, limit: int, now: datetime) -> list[Claim]
 
 
 def _locked(run_id: int) -> Run:
-    """The run, its row locked. The order of locks is always: run, change, audit head."""
+    """The run, its row locked. The order of locks is always: request, run, change, audit head."""
     return Run.objects.select_for_update(of=("self",)).select_related(
-        "account", "request__requested_by", "request__decided_by"
+        "account", "wave", "request__requested_by", "request__decided_by", "request__by_policy"
     ).get(pk=run_id)  # fmt: skip
+
+
+def _waiting(run: Run, now: datetime) -> QuerySet[Change]:
+    """The changes that may be begun: due, and not in need of another that is not verified yet."""
+    due = Q(not_before__isnull=True) | Q(not_before__lte=now)
+    ripe = Q(needs__isnull=True) | Q(needs__state__in=SETTLED)
+    return run.changes.filter(due, ripe, state=ChangeState.PENDING).select_related("instance", "needs", "run__account")
 
 
 def _may_go_on(run: Run, *, now: datetime) -> bool:
     """The guards of the run as a whole. What a person must look at pauses it, with the reason."""
     if run.state != RunState.RUNNING:
         return False
-    reason = _approval_gone(run.request, now=now)
-    left = run.changes.filter(state__in=[ChangeState.PENDING, ChangeState.LEASED])
-    if not reason and _over_budget(run) and left.exists():
-        failed = run.changes.filter(state=ChangeState.FAILED).count()
-        reason = f"{failed} changes failed; {run.max_failures} may. A person must look."
+    reason = brake_reason() or _approval_gone(run.request, now=now) or _wave_paused(run)
+    if not reason and rollout.over_budget(seen := _seen(run), max_failures=run.max_failures):
+        left = run.changes.filter(state__in=[ChangeState.PENDING, ChangeState.LEASED])
+        if left.exists():
+            reason = f"{seen.failed} changes failed; {run.max_failures} may. A person must look."
     if reason:
         runs.pause(run=run, reason=reason, now=now)
     return not reason
 
 
 def _approval_gone(request: EnforcementRequest, *, now: datetime) -> str:
-    """Why the approval does not carry a call now, or "". Approved by somebody else, unexpired, for this very plan."""
-    signed = request.approvals.filter(decision="approve", plan_hash=request.plan_hash)
-    if request.state != RequestState.APPROVED or not signed.exclude(approver_id=F("requester_id")).exists():
+    """Why the approval does not carry a call now, or "". Approved by enough others, unexpired, for this very plan."""
+    if request.state != RequestState.APPROVED:
         return "The request is not approved, so nothing may be changed."
     if plans.digest(request.plan) != request.plan_hash:
         return "The plan is not the one that was approved, so nothing may be changed."
+    if request.plan["account_id"] != request.account.account_id:
+        return "The plan is of another account, so nothing may be changed."
+    if decisions.still_missing(request) and not decisions.policy_carries(request):
+        return "The request is not approved by as many as it takes, so nothing may be changed."
     if request.expires_at <= now:
         return "The approval has expired. Stop the run and make a new plan from today's data."
     return ""
 
 
-def _over_budget(run: Run) -> bool:
-    failed = run.changes.filter(state=ChangeState.FAILED).count()
-    return failed - run.failures_forgiven > run.max_failures
+def _wave_paused(run: Run) -> str:
+    if run.wave is None or not run.wave.paused_because or run.request.kind == RequestKind.ROLLBACK:
+        return ""
+    return f"Its wave {run.wave.name} is paused: {run.wave.paused_because}"
 
 
-def _allowed_now(run: Run, limit: int) -> int:
-    """The canary: until one change is verified, only one may be in flight."""
-    if run.changes.filter(state=ChangeState.VERIFIED).exists():
-        return limit
-    return 0 if run.changes.filter(state__in=IN_FLIGHT).exists() else 1
+def _now_is_the_time(run: Run, *, now: datetime) -> bool:
+    """Is the change window open? If not, the run knows until when it waits. An emergency never waits."""
+    window = policies.of_plan(run.request.plan.get("policy") or {}).window
+    if run.request.emergency or windows.is_open(window, now):
+        if run.waits_until is not None:
+            Run.objects.filter(pk=run.pk).update(waits_until=None)
+        return True
+    if window is not None and (run.waits_until is None or run.waits_until <= now):
+        Run.objects.filter(pk=run.pk).update(waits_until=windows.opens_next(window, now))
+    return False
+
+
+def _seen(run: Run) -> rollout.Seen:
+    """What the run has come to, counted under its lock."""
+    counts = dict(run.changes.order_by().values_list("state").annotate(Count("pk")))
+    return rollout.Seen(
+        verified=counts.get(ChangeState.VERIFIED, 0),
+        in_flight=sum(counts.get(state, 0) for state in IN_FLIGHT),
+        failed=counts.get(ChangeState.FAILED, 0),
+        forgiven=run.failures_forgiven,
+    )
 
 
 def _not_now(
-    change: Change, *, planned: dict[tuple[str, str], dict[str, Any]], closed: frozenset[str], now: datetime
+    change: Change, run: Run, *, planned: dict[Key, Any], closed: frozenset[str], now: datetime
 ) -> tuple[str, str]:
     """Why this change is not to be made, and its error class; a skip has none. ("", "") means: go on."""
-    item = planned.get((change.region, change.resource_id))
+    item = planned.get((str(change.kind), change.region, change.resource_id))
     if item is None or item["before"] != change.before or item["send"] != change.send:
         return "It is not in the approved plan as it stands here.", "not_in_plan"
-    if change.instance is None:
-        return "", ""
-    status = Status(change.instance.status)
-    if status not in STILL_GOOD:
-        return f"No longer ready, but {status.label.lower()}: {change.instance.status_reason}", ""
-    stale = stale_because(change.instance, closed=closed, now=now) if status is Status.READY else ""
-    if stale:
-        return f"No longer ready: {stale}", ""
+    if change.target_account_id != run.account.account_id:
+        return "It is of another account than its run.", "not_in_plan"
+    if change.needs is not None and change.needs.state != ChangeState.VERIFIED:
+        return f"What it needs first was not done: {change.needs.reason}"[:400], ""
+    if change.instance is not None and run.request.kind == RequestKind.ENFORCE:
+        status = Status(change.instance.status)
+        if status not in STILL_GOOD:
+            return f"No longer ready, but {status.label.lower()}: {change.instance.status_reason}", ""
+        stale = stale_because(change.instance, closed=closed, now=now) if status is Status.READY else ""
+        if stale:
+            return f"No longer ready: {stale}", ""
     if change.attempts >= MAX_ATTEMPTS:
         return f"Given up after {change.attempts} attempts that ended without a word.", "attempts"
     return "", ""
@@ -177,12 +214,13 @@ def _as_claim(change: Change, run: Run, fence: int) -> Claim:
         fence=fence,  # counted, not read back: a read may already see another worker's
         account_pk=run.account_id,
         account_id=change.target_account_id,
+        kind=ResourceKind(change.kind),
         region=change.region,
-        instance_id=change.resource_id,
+        resource_id=change.resource_id,
         before=change.before,
         send=change.send,
         requested_by=request.requested_by.get_username() if request.requested_by else "",
-        approved_by=request.decided_by.get_username() if request.decided_by else "",
+        approved_by=request.decided_by.get_username() if request.decided_by else f"policy-{request.by_policy_id}",
         reads=change.reads,
     )
 
@@ -238,7 +276,7 @@ def begin(*, claim: Claim, now: datetime) -> float | None:
             return None
         if change.lease_expires_at is None or change.lease_expires_at <= now:
             return None  # this worker was asleep; the sweeper has the change, or will
-        if not _may_go_on(run, now=now):
+        if not _may_go_on(run, now=now) or not _now_is_the_time(run, now=now):
             _give_back(change, claim, run_state=run.state, now=now)
             return None
         if (wait := wait_before_write(claim=claim, now=now)) > 0:
@@ -462,7 +500,9 @@ def recover(*, now: datetime) -> set[int]:
         .filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
         .filter(Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lte=now))
     )
-    waiting = due.filter(Q(run__state__in=[RunState.QUEUED, RunState.RUNNING]) | ~Q(state=ChangeState.PENDING))
+    awake = Q(run__waits_until__isnull=True) | Q(run__waits_until__lte=now)
+    going = Q(run__state__in=[RunState.QUEUED, RunState.RUNNING])
+    waiting = due.filter((going & awake) | ~Q(state=ChangeState.PENDING))
     unfinished = Run.objects.filter(state__in=[RunState.QUEUED, RunState.RUNNING]).exclude(
         changes__state__in=[state for state in ChangeState if state not in SETTLED]
     )

@@ -1,110 +1,159 @@
-"""A request's way: draft, submitted, decided by somebody else. Row and audit event in one transaction."""
+"""A request's way: draft, submitted, decided by others. Row and audit event in one transaction.
 
-from datetime import datetime, timedelta
+The order of locks is always: request, run, change, audit head.
+"""
 
-from django.conf import settings
+from datetime import datetime
+from typing import Any
+
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from migration.actions import audit, moves
+from migration.actions import audit, moves, notifications
 from migration.actions.errors import Refused, Stale
+from migration.actions.planning import draft_plan
+from migration.actions.queueing import queue
+from migration.actions.refusals import denied, may, refuse
 from migration.domain import plan as plans
+from migration.domain import policy as policies
 from migration.domain.permissions import Action
-from migration.enums import ACTIVE_RUN, ChangeState, Decision, RequestState, RunState
-from migration.models import Account, Approval, Change, EnforcementRequest, Instance, Run
-from migration.queries import access
-from migration.queries.planning import candidates
+from migration.enums import LOOSENS, Decision, RequestKind, RequestState, ScopeKind, Severity
+from migration.models import Approval, EnforcementRequest, Policy, Run
+from migration.queries import decisions
+from migration.queries.policies import terms_for
 
-
-def draft_plan(*, account: Account, by: User, now: datetime) -> EnforcementRequest:
-    """Plan the enforcement of every ready instance of the account. Nothing is asked of anybody yet.
-
-    Raises Refused when the person may not plan, or nothing is ready.
-    """
-    _may(by, Action.PLAN, account, now=now, doing="plan enforcement", about=account)
-    plan = plans.build(
-        account_id=account.account_id,
-        candidates=candidates(account, now=now),
-        window_days=settings.IMDSDASH_WINDOW_DAYS,
-        as_of=now,
-    )
-    if not plan["changes"]:
-        raise Refused(
-            f"Nothing in {account.name or account.account_id} is ready to enforce, so no plan was made. "
-            "The instances below say what each is waiting for."
-        )
-    with transaction.atomic():
-        request = EnforcementRequest.objects.create(
-            account=account,
-            plan=plan,
-            plan_hash=plans.digest(plan),
-            created_by=by,
-            created_at=now,
-            expires_at=now + timedelta(hours=settings.IMDSDASH_PLAN_HOURS),
-        )
-        audit.append(
-            verb="request.drafted",
-            object_type="EnforcementRequest",
-            object_id=request.pk,
-            account_id=account.account_id,
-            after={"plan_hash": request.plan_hash, "changes": len(plan["changes"])},
-            by=by,
-            now=now,
-        )
-    return request
+__all__ = ["approve", "draft_plan", "expire", "reject", "reopen", "submit", "take_back", "withdraw"]
 
 
 def submit(*, request: EnforcementRequest, by: User, reason: str, version: int, now: datetime) -> EnforcementRequest:
-    """Ask for approval. From here on the plan cannot change. Raises Refused or Stale."""
-    _may(by, Action.PLAN, request.account, now=now, doing="request approval", about=request)
+    """Ask for approval. From here on the plan cannot change, unless it is reopened. Raises Refused or Stale.
+
+    Where the policy lets small accounts that are wholly ready go on one click, this is that click: the request comes
+    back approved, with its run.
+    """
+    may(by, Action.PLAN, request, now=now, doing="request approval")
     _fresh(request, version, now)
-    try:
-        moves.move(
-            request,
-            RequestState.REQUESTED,
-            now=now,
-            by=by,
-            reason=reason,
-            fields={"requested_by": by, "requested_at": now, "reason": reason},
-        )
-    except (moves.Lost, moves.NoSuchMove) as error:
-        raise _late(request) from error
+    _as_signed(request, by=by, now=now)
+    with transaction.atomic():
+        fields = {"requested_by": by, "requested_at": now, "reason": reason}
+        _move(request, RequestState.REQUESTED, by=by, reason=reason, now=now, fields=fields)
+        policy = _one_click(request)
+        if policy is not None:
+            said = f"One click, by policy {policy.pk}: {len(request.plan['changes'])} of at most {policy.one_click}."
+            _move(request, RequestState.APPROVED, by=by, reason=said, now=now, fields={"by_policy": policy})
+            queue(request, now=now)
+        else:
+            _tell_approvers(request, by=by, now=now)
+    return request
+
+
+def reopen(*, request: EnforcementRequest, by: User, version: int, now: datetime) -> EnforcementRequest:
+    """Back to a draft, so that it can be edited: every approval it had is void. Raises Refused or Stale."""
+    may(by, Action.PLAN, request, now=now, doing="reopen the plan")
+    _fresh(request, version, now)
+    with transaction.atomic():
+        _lock(request)
+        Approval.objects.filter(request=request, void_at__isnull=True).update(void_at=now)
+        _move(request, RequestState.DRAFT, by=by, now=now, fields={"requested_by": None, "requested_at": None})
     return request
 
 
 def withdraw(*, request: EnforcementRequest, by: User, version: int, now: datetime) -> EnforcementRequest:
     """Take a draft or a waiting request back. Raises Refused or Stale."""
-    _may(by, Action.PLAN, request.account, now=now, doing="withdraw the request", about=request)
+    may(by, Action.PLAN, request, now=now, doing="withdraw the request")
     _same(request, version)
-    try:
-        moves.move(request, RequestState.WITHDRAWN, now=now, by=by)
-    except (moves.Lost, moves.NoSuchMove) as error:
-        raise _late(request) from error
+    _move(request, RequestState.WITHDRAWN, by=by, now=now)
     return request
 
 
 def reject(*, request: EnforcementRequest, by: User, comment: str, version: int, now: datetime) -> EnforcementRequest:
-    """Say no. Raises Refused or Stale."""
+    """Say no: one no is enough. Raises Refused or Stale."""
     _may_decide(request, by=by, version=version, now=now)
     with transaction.atomic():
+        _lock(request)
         _sign(request, by=by, decision=Decision.REJECT, comment=comment, now=now)
-        _decide(request, RequestState.REJECTED, by=by, comment=comment, now=now)
+        decided = {"decided_by": by, "decided_at": now}
+        _move(request, RequestState.REJECTED, by=by, reason=comment, now=now, fields=decided)
     return request
 
 
-def approve(*, request: EnforcementRequest, by: User, comment: str, version: int, now: datetime) -> Run:
-    """Say yes: the run and its changes come into being in the same transaction. Raises Refused or Stale.
+def approve(*, request: EnforcementRequest, by: User, comment: str, version: int, now: datetime) -> Run | None:
+    """Say yes. The last approval that was missing makes the run and its changes in the same transaction; before that,
+    None comes back and the request goes on waiting. Raises Refused or Stale.
 
+    Two who approve at the same moment take turns on the request's row, so that the second counts the first.
     The caller nudges the queue afterwards; a nudge that is lost delays the run until the next sweep.
     """
     _may_decide(request, by=by, version=version, now=now)
-    if plans.digest(request.plan) != request.plan_hash:
-        _denied(request, by=by, now=now, why="the plan does not match its hash")
-        raise Refused("The stored plan no longer matches its hash, so it cannot be approved. Make a new plan.")
+    _as_signed(request, by=by, now=now)
     with transaction.atomic():
+        _lock(request)
         _sign(request, by=by, decision=Decision.APPROVE, comment=comment, now=now)
-        _decide(request, RequestState.APPROVED, by=by, comment=comment, now=now)
-        return _create_run(request, now=now)
+        left = decisions.still_missing(request)
+        if left:
+            audit.append(
+                verb="approval.given",
+                object_type="EnforcementRequest",
+                object_id=request.pk,
+                account_id=request.account.account_id,
+                after={"plan_hash": request.plan_hash, "still_missing": left},
+                reason=comment,
+                by=by,
+                now=now,
+            )
+            return None
+        decided = {"decided_by": by, "decided_at": now}
+        _move(request, RequestState.APPROVED, by=by, reason=comment, now=now, fields=decided)
+        if request.kind in LOOSENS:
+            _alert(request, by=by, now=now)
+        return queue(request, now=now)
+
+
+def take_back(*, request: EnforcementRequest, by: User, now: datetime) -> EnforcementRequest:
+    """Take one's own approval back while others are still missing. Raises Refused."""
+    with transaction.atomic():
+        _lock(request)
+        if request.state != RequestState.REQUESTED:
+            said = request.get_state_display().lower()
+            raise Refused(f"The request is {said}, so no approval can be taken back. Stop its run instead.")
+        mine = Approval.objects.filter(request=request, approver=by, void_at__isnull=True)
+        if not mine.update(void_at=now):
+            raise Refused("You have not approved this request, so there is nothing to take back.")
+        audit.append(
+            verb="approval.taken_back",
+            object_type="EnforcementRequest",
+            object_id=request.pk,
+            account_id=request.account.account_id,
+            before={"plan_hash": request.plan_hash},
+            by=by,
+            now=now,
+        )
+    return request
+
+
+def roll_back_now(*, request: EnforcementRequest, by: User, reason: str, version: int, now: datetime) -> Run:
+    """The emergency right: the draft of a rollback is carried out without a second person, and everybody is told.
+
+    Raises Refused unless the policy that holds gives this person the right, and a reason is given.
+    """
+    may(by, Action.STEER, request, now=now, doing="put this run back")
+    _fresh(request, version, now)
+    _as_signed(request, by=by, now=now)
+    run, terms = request.undoes, terms_for(request.account)
+    if request.kind != RequestKind.ROLLBACK or run is None:
+        raise refuse(request, "Only a rollback has an emergency right. Nothing was changed.", by=by, now=now)
+    if not decisions.may_use_emergency(by, run, terms.emergency) or terms.policy_id is None:
+        said = "The policy of this account gives you no emergency right; ask for approval instead. Nothing was changed."
+        raise refuse(request, said, by=by, now=now)
+    if not reason.strip():
+        raise Refused("Say why it cannot wait: everybody is told. Nothing was changed.")
+    with transaction.atomic():
+        asked = {"requested_by": by, "requested_at": now, "reason": reason}
+        _move(request, RequestState.REQUESTED, by=by, reason=reason, now=now, fields=asked)
+        fields = {"by_policy": Policy.objects.get(pk=terms.policy_id), "emergency": True}
+        _move(request, RequestState.APPROVED, by=by, reason=f"Emergency: {reason}", now=now, fields=fields)
+        _alert(request, by=by, now=now)
+        return queue(request, now=now)
 
 
 def expire(*, now: datetime) -> int:
@@ -122,60 +171,46 @@ def expire(*, now: datetime) -> int:
     return closed
 
 
-def _create_run(request: EnforcementRequest, *, now: datetime) -> Run:
-    if Run.objects.filter(account=request.account, state__in=ACTIVE_RUN).exists():
-        raise Refused(_already_running(request))
-    try:
-        with transaction.atomic():
-            run = Run.objects.create(
-                request=request,
-                account=request.account,
-                state=RunState.QUEUED,
-                max_failures=settings.IMDSDASH_MAX_FAILURES,
-                created_at=now,
-            )
-    except IntegrityError as error:
-        raise Refused(_already_running(request)) from error
-    planned = {(item["region"], item["instance_id"]): item for item in request.plan["changes"]}
-    rows = {
-        (row.region, row.instance_id): row
-        for row in Instance.objects.filter(account=request.account, instance_id__in=[key[1] for key in planned])
-    }
-    foreign = sorted(instance_id for region, instance_id in planned if (region, instance_id) not in rows)
-    if foreign:
-        raise Refused(f"{foreign[0]} is not an instance of account {request.account.account_id}. Nothing was approved.")
-    Change.objects.bulk_create(
-        Change(
-            run=run,
-            instance=rows[key],
-            target_account_id=request.account.account_id,
-            region=item["region"],
-            resource_id=item["instance_id"],
-            before=item["before"],
-            send=item["send"],
-            state=ChangeState.PENDING,
-        )
-        for key, item in planned.items()
-    )
-    audit.append(
-        verb="run.queued",
-        object_type="Run",
-        object_id=run.pk,
-        account_id=request.account.account_id,
-        after={"changes": len(planned), "plan_hash": request.plan_hash},
-        now=now,
-    )
-    return run
+# --- the guards -------------------------------------------------------------------------------------------
 
 
-def _already_running(request: EnforcementRequest) -> str:
-    return (
-        f"Another run is active in {request.account.name or request.account.account_id}; one account takes one run at "
-        "a time. This request still waits: approve it when that run is over."
-    )
+def _may_decide(request: EnforcementRequest, *, by: User, version: int, now: datetime) -> None:
+    may(by, Action.DECIDE, request, now=now, doing="decide on this request")
+    barred = decisions.barred_because(request, by)
+    if barred:
+        denied(request, by=by, now=now, why=f"four eyes: {barred}")
+        raise Refused(f"{barred} Nothing was changed.")
+    _fresh(request, version, now)
+
+
+def _as_signed(request: EnforcementRequest, *, by: User, now: datetime) -> None:
+    """The plan is the one that was hashed, and is made under the policy that holds now."""
+    if plans.digest(request.plan) != request.plan_hash:
+        denied(request, by=by, now=now, why="the plan does not match its hash")
+        raise Refused("The stored plan no longer matches its hash, so it cannot be approved. Make a new plan.")
+    if request.plan["account_id"] != request.account.account_id:
+        raise refuse(request, "The plan is of another account than its request. Nothing was changed.", by=by, now=now)
+    told = request.plan.get("policy")
+    if told and told != policies.as_plan(terms_for(request.account)):
+        said = "The policy of this account has changed since the plan was made. Make a new plan; nothing was changed."
+        raise refuse(request, said, by=by, now=now)
+
+
+def _one_click(request: EnforcementRequest) -> Policy | None:
+    """The policy by which no second person is needed, if there is one."""
+    told = request.plan.get("policy") or {}
+    policy = Policy.objects.filter(pk=told["policy"]).first() if told.get("policy") else None
+    if policy is None or plans.scope_of(request.plan).kind is not ScopeKind.ACCOUNT:
+        return None
+    request.by_policy = policy
+    carries = decisions.policy_carries(request)
+    request.by_policy = None
+    return policy if carries else None
 
 
 def _sign(request: EnforcementRequest, *, by: User, decision: Decision, comment: str, now: datetime) -> None:
+    if request.state != RequestState.REQUESTED:
+        raise _late(request)
     if request.requested_by is None:
         raise Refused("Nobody has asked for approval of this plan yet, so there is nothing to decide.")
     try:
@@ -193,42 +228,28 @@ def _sign(request: EnforcementRequest, *, by: User, decision: Decision, comment:
         raise Refused("You have already decided on this request, so nothing was changed.") from error
 
 
-def _decide(request: EnforcementRequest, to: RequestState, *, by: User, comment: str, now: datetime) -> None:
+def _lock(request: EnforcementRequest) -> None:
+    """The request as it is now, its row locked until the transaction ends. Raises Stale when it has moved."""
+    held = EnforcementRequest.objects.select_for_update(of=("self",)).filter(
+        pk=request.pk, version=request.version, state=request.state, plan_hash=request.plan_hash
+    )
+    if not list(held.values_list("pk", flat=True)):
+        raise _late(request)
+
+
+def _move(
+    request: EnforcementRequest,
+    to: RequestState,
+    *,
+    by: User,
+    now: datetime,
+    reason: str = "",
+    fields: dict[str, Any] | None = None,
+) -> None:
     try:
-        moves.move(request, to, now=now, by=by, reason=comment, fields={"decided_by": by, "decided_at": now})
+        moves.move(request, to, now=now, by=by, reason=reason, fields=fields)
     except (moves.Lost, moves.NoSuchMove) as error:
         raise _late(request) from error
-
-
-def _may_decide(request: EnforcementRequest, *, by: User, version: int, now: datetime) -> None:
-    _may(by, Action.DECIDE, request.account, now=now, doing="decide on this request", about=request)
-    if by.pk in {request.requested_by_id, request.created_by_id}:
-        _denied(request, by=by, now=now, why="requester and approver are the same person")
-        raise Refused("You made this request, so somebody else must decide on it. Nothing was changed.")
-    _fresh(request, version, now)
-
-
-def _may(
-    by: User, action: Action, account: Account, *, now: datetime, doing: str, about: Account | EnforcementRequest
-) -> None:
-    if access.can(by, action, account):
-        return
-    _denied(about, by=by, now=now, why=f"no role to {doing}")
-    raise Refused(f"Your role does not allow you to {doing} in {account.name or account.account_id}.")
-
-
-def _denied(about: Account | EnforcementRequest, *, by: User, now: datetime, why: str) -> None:
-    """Denied attempts are told too, in a transaction of their own: the refusal that follows undoes nothing."""
-    account = about if isinstance(about, Account) else about.account
-    audit.append(
-        verb="denied",
-        object_type=type(about).__name__,
-        object_id=about.pk,
-        account_id=account.account_id,
-        reason=why,
-        by=by,
-        now=now,
-    )
 
 
 def _fresh(request: EnforcementRequest, version: int, now: datetime) -> None:
@@ -246,3 +267,38 @@ def _late(request: EnforcementRequest) -> Stale:
     now_is = EnforcementRequest.objects.values_list("state", flat=True).get(pk=request.pk)
     label = RequestState(now_is).label.lower()
     return Stale(f"This request changed while you were looking at it: it is now {label}. Nothing was changed by you.")
+
+
+# --- telling ----------------------------------------------------------------------------------------------
+
+
+def _tell_approvers(request: EnforcementRequest, *, by: User, now: datetime) -> None:
+    account, changes = request.account, len(request.plan["changes"])
+    notifications.add(
+        key=f"request-{request.pk}-{request.version}",
+        kind="approval_needed",
+        subject=f"Approval needed: {request.get_kind_display()}, {changes} in {account.name or account.account_id}",
+        lines=[
+            f"Asked for by {by.get_username()}: {request.reason or 'no reason given'}",
+            f"{request.quorum} approval(s) by others are needed; it expires {request.expires_at:%Y-%m-%d %H:%M} UTC.",
+        ],
+        path=f"/plans/{request.pk}/",
+        account=account,
+        now=now,
+    )
+
+
+def _alert(request: EnforcementRequest, *, by: User, now: datetime) -> None:
+    """What makes the fleet less safe again is told at once."""
+    account, changes = request.account, len(request.plan["changes"])
+    how = "by the emergency right, without a second person" if request.emergency else "approved"
+    notifications.add(
+        key=f"loosened-{request.pk}",
+        kind="loosened",
+        subject=f"{request.get_kind_display()}: {changes} in {account.name or account.account_id}, {how}",
+        lines=[f"By {by.get_username()}: {request.reason or 'no reason given'}"],
+        path=f"/plans/{request.pk}/",
+        account=account,
+        severity=Severity.CRITICAL if request.emergency else Severity.WARNING,
+        now=now,
+    )

@@ -1,16 +1,21 @@
 """Steering a run: start, pause, resume, stop, finish. In-flight calls are never cut off; the next one is not begun."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import Q
 
-from migration.actions import audit, moves
+from migration.actions import moves
 from migration.actions.errors import Refused
+from migration.actions.refusals import may
+from migration.domain import policy as policies
 from migration.domain.permissions import Action
-from migration.enums import ACTIVE_RUN, SETTLED, ChangeState, RunState
+from migration.enums import ACTIVE_RUN, SETTLED, CanaryState, ChangeState, RequestKind, RunState, WatchState
 from migration.models import Run
-from migration.queries import access
+from migration.queries.policies import brake_reason
+
+WATCHED = (RequestKind.ENFORCE, RequestKind.IMDS_OFF)
 
 
 def start(*, run: Run, now: datetime) -> bool:
@@ -31,20 +36,34 @@ def pause(*, run: Run, reason: str, now: datetime) -> bool:
     return True
 
 
+def hold(*, run: Run, by: User, reason: str, now: datetime) -> Run:
+    """Running -> paused, by a person: no further call is begun until somebody resumes it. Raises Refused."""
+    _may_steer(run, by=by, now=now)
+    said = f"Paused by {by.get_username()}" + (f": {reason}" if reason else ".")
+    try:
+        moves.move(run, RunState.PAUSED, now=now, by=by, reason=reason, fields={"state_reason": said[:400]})
+    except (moves.Lost, moves.NoSuchMove) as error:
+        raise Refused(f"The run is {run.get_state_display().lower()}, so it cannot be paused.") from error
+    return run
+
+
 def resume(*, run: Run, by: User, now: datetime) -> Run:
-    """Paused -> running, by a person; the failures so far are forgiven, new ones count afresh. Raises Refused."""
+    """Paused -> running, by a person; the failures so far are forgiven, new ones count afresh, and what the canary
+    showed is accepted. Raises Refused.
+    """
     _may_steer(run, by=by, now=now)
     if run.request.expires_at <= now:
         raise Refused("The approval has expired, so the run cannot go on. Stop it and make a new plan.")
+    if brake := brake_reason():
+        raise Refused(f"{brake}. Nothing was changed; release the brake first.")
+    if run.wave is not None and run.wave.paused_because and run.request.kind != RequestKind.ROLLBACK:
+        raise Refused(f"The wave {run.wave.name} is paused: {run.wave.paused_because} Resume the wave first.")
     failed = run.changes.filter(state=ChangeState.FAILED).count()
+    fields: dict[str, Any] = {"state_reason": "", "failures_forgiven": failed}
+    if run.canary in {CanaryState.CALLED, CanaryState.SILENT}:
+        fields["canary"] = CanaryState.ACCEPTED
     try:
-        moves.move(
-            run,
-            RunState.RUNNING,
-            now=now,
-            by=by,
-            fields={"state_reason": "", "failures_forgiven": failed},
-        )
+        moves.move(run, RunState.RUNNING, now=now, by=by, fields=fields)
     except (moves.Lost, moves.NoSuchMove) as error:
         raise Refused(f"The run is {run.get_state_display().lower()}, so it cannot be resumed.") from error
     return run
@@ -60,7 +79,8 @@ def stop(*, run: Run, by: User, now: datetime) -> Run:
     _may_steer(run, by=by, now=now)
     reason = f"Stopped by {by.get_username()}."
     try:
-        moves.move(run, RunState.STOPPED, now=now, by=by, fields={"state_reason": reason, "finished_at": now})
+        fields = {"state_reason": reason, "finished_at": now, **watch_from(run, now=now)}
+        moves.move(run, RunState.STOPPED, now=now, by=by, fields=fields)
     except (moves.Lost, moves.NoSuchMove) as error:
         raise Refused(f"The run is {run.get_state_display().lower()}, so it cannot be stopped.") from error
     return run
@@ -95,22 +115,21 @@ def finish(*, run_id: int, now: datetime) -> bool:
     to = RunState.FAILED if failed else RunState.DONE
     reason = f"{failed} of {run.changes.count()} changes failed." if failed else ""
     try:
-        moves.move(run, to, now=now, reason=reason, fields={"finished_at": now, "state_reason": reason})
+        fields = {"finished_at": now, "state_reason": reason, **watch_from(run, now=now)}
+        moves.move(run, to, now=now, reason=reason, fields=fields)
     except moves.Lost:
         return False
     return True
 
 
+def watch_from(run: Run, *, now: datetime) -> dict[str, Any]:
+    """The fields that begin the watch over what the run has required; none when there is nothing to watch."""
+    written = run.changes.filter(state__in=[ChangeState.VERIFIED, ChangeState.APPLIED, ChangeState.UNKNOWN])
+    hours = policies.of_plan(run.request.plan.get("policy") or {}).watch_hours
+    if not hours or run.request.kind not in WATCHED or not written.exists():
+        return {}
+    return {"watch": WatchState.WATCHING, "watch_until": now + timedelta(hours=hours)}
+
+
 def _may_steer(run: Run, *, by: User, now: datetime) -> None:
-    if access.can(by, Action.STEER, run.account):
-        return
-    audit.append(
-        verb="denied",
-        object_type="Run",
-        object_id=run.pk,
-        account_id=run.account.account_id,
-        reason="no role to steer a run",
-        by=by,
-        now=now,
-    )
-    raise Refused("Your role does not allow you to steer runs in this account. Nothing was changed.")
+    may(by, Action.STEER, run, now=now, doing="steer runs")

@@ -67,7 +67,13 @@ def after_write(*, live: InstanceFact | None, before: Mapping[str, Any], send: M
     moved = [name for name in OPTIONS if name not in send and now[name] != before.get(name)]
     if moved:
         told = ", ".join(f"{name} was {before.get(name)} and is {now[name]}" for name in moved)
-        return Check.DISTURBED, f"Required now, but something else moved too: {told}."
+        return Check.DISTURBED, f"{_done(send)} now, but something else moved too: {told}."
     if now["State"] != "applied":
-        return Check.VERIFIED, "Required; the instance is stopped and takes it at its next start."
-    return Check.VERIFIED, "Required and applied, read back from AWS."
+        return Check.VERIFIED, f"{_done(send)}; the instance is stopped and takes it at its next start."
+    return Check.VERIFIED, f"{_done(send)} and applied, read back from AWS."
+
+
+def _done(send: Mapping[str, Any]) -> str:
+    if send.get("HttpTokens") == "required":
+        return "Required"
+    return "Sent (" + ", ".join(f"{name}={value}" for name, value in send.items()) + ")"

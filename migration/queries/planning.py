@@ -3,11 +3,15 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
+
 from migration.domain import workload
 from migration.domain.facts import MetadataOptions
-from migration.domain.plan import Candidate
-from migration.enums import Status
+from migration.domain.plan import Candidate, Scope
+from migration.enums import ScopeKind, Status
 from migration.models import Account, Instance, Workload
+from migration.queries.account import InstanceFilters
+from migration.queries.account import instances as shown
 
 FRESH = timedelta(days=2)
 
@@ -38,11 +42,34 @@ def closed_regions(account: Account) -> frozenset[str]:
     return frozenset(account.scopes.filter(enabled=False).values_list("region", flat=True))
 
 
-def candidates(account: Account, *, now: datetime) -> Iterator[Candidate]:
-    """Every instance of the account that is not gone, with the verdict of the last pass while that is fresh."""
+def in_scope(account: Account, scope: Scope) -> QuerySet[Instance]:
+    """The rows of the account's living instances that a plan of this scope looks at."""
+    rows = Instance.objects.filter(account=account, gone_at__isnull=True)
+    if scope.region:
+        rows = rows.filter(region=scope.region)
+    if scope.kind is ScopeKind.INSTANCES:
+        return rows.filter(instance_id__in=scope.instances)
+    if scope.kind is ScopeKind.GROUP:
+        return rows.filter(asg_name=scope.group)
+    if scope.kind is ScopeKind.FILTER:
+        filters = InstanceFilters(status=scope.status, region=scope.region, q=scope.q)
+        return rows.filter(pk__in=shown(account, filters).order_by().values("pk"))
+    return rows
+
+
+def strangers(account: Account, scope: Scope) -> list[str]:
+    """The ids of a scope that are no instance of the account, in its order."""
+    if scope.kind is not ScopeKind.INSTANCES:
+        return []
+    known = set(in_scope(account, scope).values_list("instance_id", flat=True))
+    return [one for one in scope.instances if one not in known]
+
+
+def candidates(account: Account, *, now: datetime, scope: Scope | None = None) -> Iterator[Candidate]:
+    """Every instance in the scope that is not gone, with the verdict of the last pass while that is fresh."""
     closed = closed_regions(account)
     chosen = _hop_limits(account)
-    for row in Instance.objects.filter(account=account, gone_at__isnull=True).iterator(chunk_size=2000):
+    for row in in_scope(account, scope or Scope()).iterator(chunk_size=2000):
         stale = stale_because(row, closed=closed, now=now) if row.status == Status.READY else ""
         yield Candidate(
             instance_id=row.instance_id,

@@ -113,14 +113,14 @@ def _write_all(claims: list[Claim]) -> int:
             edges.reader(),
             edges.reader_target(account),
             claims[0].region,
-            [claim.instance_id for claim in claims],
+            [claim.resource_id for claim in claims],
         )
     except errors.AwsError as error:
         for claim in claims:
             _no_read(claim, error, timezone.now())
         return len(claims)
     for claim in claims:
-        sight = live.before_write(live=fresh.get(claim.instance_id), before=claim.before, send=claim.send)
+        sight = live.before_write(live=fresh.get(claim.resource_id), before=claim.before, send=claim.send)
         if sight.finding is live.Finding.GO:
             _write(claim, edges.enforcer_target(account, run_id=claim.run_id, approved_by=claim.approved_by))
         else:
@@ -153,7 +153,7 @@ def _write(claim: Claim, target: Target) -> None:
         return
     try:
         request_id = enforcer.modify_metadata_options(
-            edges.writer(), target, claim.region, claim.instance_id, claim.send
+            edges.writer(), target, claim.region, claim.resource_id, claim.send
         )
     except errors.AwsError as error:
         _record_error(claim, error)

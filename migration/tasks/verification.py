@@ -32,7 +32,7 @@ def look(run_id: int) -> int:
 def _read(claims: list[Claim]) -> dict[str, InstanceFact] | None:
     """The claims' instances as they are now, or None when AWS did not answer: then each is read again later."""
     account = Account.objects.get(pk=claims[0].account_pk)
-    ids = [claim.instance_id for claim in claims]
+    ids = [claim.resource_id for claim in claims]
     try:
         return ec2.instances_by_id(edges.reader(), edges.reader_target(account), claims[0].region, ids)
     except errors.AwsError as error:
@@ -44,7 +44,7 @@ def _read(claims: list[Claim]) -> dict[str, InstanceFact] | None:
 def _reconcile(claim: Claim, fresh: dict[str, InstanceFact]) -> int:
     """A call without an answer: what is live decides whether it arrived."""
     now = timezone.now()
-    sight = live.before_write(live=fresh.get(claim.instance_id), before=claim.before, send=claim.send)
+    sight = live.before_write(live=fresh.get(claim.resource_id), before=claim.before, send=claim.send)
     if sight.finding is live.Finding.ALREADY:
         return int(enforcement.reconciled_applied(claim=claim, now=now))
     if sight.finding is live.Finding.GO:
@@ -67,7 +67,7 @@ MIN_READS = 2
 
 def _verify(claim: Claim, fresh: dict[str, InstanceFact]) -> int:
     now = timezone.now()
-    fact = fresh.get(claim.instance_id)
+    fact = fresh.get(claim.resource_id)
     check, reason = live.after_write(live=fact, before=claim.before, send=claim.send)
     if check is live.Check.GONE:
         return int(enforcement.ended(claim=claim, reason=reason, now=now))

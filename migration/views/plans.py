@@ -91,6 +91,9 @@ def approve_plan(request: SignedIn, pk: int) -> HttpResponse:
         run = requests.approve(request=found, by=request.user, comment=comment, version=version, now=timezone.now())
     except Refused as refusal:
         return _refused(request, pk, str(refusal), text=comment)
+    if run is None:
+        messages.success(request, "Approved. The plan still waits for others, whose approval it needs as well.")
+        return redirect("plan", pk)
     nudge_run(run.pk)
     messages.success(request, "Approved. The run has been queued.")
     return redirect("run", run.pk)

@@ -101,6 +101,7 @@ def environment(folder: Path, sandbox_port: int) -> dict[str, str]:
         "IMDSDASH_DATA_DIR": str(folder),
         "IMDSDASH_EXTERNAL_ID": "imdsdash-demo",
         "IMDSDASH_SWEEP_SECONDS": "5",
+        "IMDSDASH_CANARY_MINUTES": "0",  # CloudWatch takes ten minutes to say anything, and a demo has not got them
         "IMDSDASH_USER_DATA": "true",
         "IMDSDASH_LOG_FORMAT": "console",
         "IMDSDASH_LOG_LEVEL": "ERROR",
