@@ -292,6 +292,8 @@ CELERY_TASK_ROUTES = {
     "migration.tasks.enforcement.*": {"queue": "enforce"},
     "migration.tasks.verification.*": {"queue": "enforce"},
     "migration.tasks.waivers.*": {"queue": "enforce"},
+    "migration.tasks.watch.*": {"queue": "enforce"},
+    "migration.tasks.preflight.*": {"queue": "enforce"},
     # Of their own: a receiver that hangs keeps nobody waiting but other messages.
     "migration.tasks.notification.*": {"queue": "notify"},
 }
@@ -317,6 +319,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "migration.tasks.enforcement.expire_requests",
         "schedule": crontab(minute="*/5"),
         "options": {"expires": 240},
+    },
+    "watch-what-was-changed": {
+        "task": "migration.tasks.watch.tend",
+        "schedule": crontab(minute="*/10"),
+        "options": {"expires": 540},
     },
     "tend-waivers": {
         "task": "migration.tasks.waivers.tend",

@@ -1,7 +1,8 @@
 """What comes in from the browser, checked. A wrong filter is no filter; a wrong post is refused."""
 
+import re
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django import forms
 from django.http import QueryDict
@@ -9,9 +10,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from migration.domain.accounts import PARTITION, ROLE_ARN, partition_of
 from migration.domain.onboarding import Filled, Way
+from migration.domain.plan import Scope
 from migration.domain.policies.texts import TITLES
 from migration.domain.policies.wanted import Attach, Kind, Wanted
-from migration.enums import FoundBy, LaunchSourceKind, Status, WaiverKind
+from migration.enums import FoundBy, LaunchSourceKind, RequestKind, ScopeKind, Status, WaiverKind
 from migration.queries import callers, waivers
 from migration.queries.account import InstanceFilters
 from migration.queries.accounts import ORDERS, AccountFilters
@@ -22,6 +24,7 @@ from migration.queries.standing import ORDERS as FLEET_ORDERS
 from migration.queries.standing import FleetFilters
 
 T = TypeVar("T")
+INSTANCE_ID = re.compile(r"i-[0-9a-f]{8,17}")
 STATUSES = [("", "Any status"), *((status.value, status.label) for status in Status)]
 
 
@@ -38,6 +41,104 @@ class SubmitForm(VersionForm):
         help_text="The approver reads this. It is kept in the audit log.",
         widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
     )
+
+
+class ConfirmForm(VersionForm):
+    """What a heavy button asks for beside the click."""
+
+    typed = forms.CharField(
+        max_length=200,
+        label="Type the account's name or id",
+        error_messages={"required": "Type the account's name or id to confirm. Nothing was changed."},
+        widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off", "autocapitalize": "none"}),
+    )
+    password = forms.CharField(
+        required=False,
+        strip=False,
+        max_length=4096,
+        label="Your password",
+        widget=forms.PasswordInput(attrs={"class": "form-control", "autocomplete": "current-password"}),
+    )
+
+
+class ApproveForm(ConfirmForm):
+    comment = forms.CharField(
+        max_length=2000,
+        required=False,
+        label="Comment",
+        help_text="Needed when you reject, kept in the audit log either way.",
+        widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
+    )
+
+
+class EmergencyForm(ConfirmForm):
+    reason = forms.CharField(
+        max_length=2000,
+        label="Why can it not wait?",
+        help_text="Everybody is told at once.",
+        error_messages={"required": "Say why it cannot wait: everybody is told. Nothing was changed."},
+        widget=forms.Textarea(attrs={"rows": 2, "class": "form-control"}),
+    )
+
+
+class EditForm(VersionForm):
+    """The changes taken out of a draft, each as kind|Region|resource id."""
+
+    MOST = 20_000
+
+    reason = forms.CharField(
+        max_length=400,
+        label="Why leave them out?",
+        error_messages={"required": "Say why they are left out; the approver reads it. The plan is as it was."},
+        widget=forms.TextInput(attrs={"class": "form-control"}),
+    )
+
+    def keys(self) -> list[tuple[str, str, str]]:
+        """What was ticked; a value that is no key becomes one that no plan has."""
+        chosen = cast("QueryDict", self.data).getlist("change")[: self.MOST]
+        parts = [value.split("|", 2) for value in chosen]
+        return [
+            (one[0], one[1], one[2]) if len(one) == len(("kind", "region", "id")) else ("", "", one[0]) for one in parts
+        ]
+
+
+class ScopeForm(forms.Form):
+    """What of an account is to be planned for: nothing said, all of it."""
+
+    MOST = 1000  # instances named one by one
+
+    kind = forms.ChoiceField(
+        required=False,
+        choices=[(one.value, one.label) for one in (RequestKind.ENFORCE, RequestKind.HOP_LIMIT, RequestKind.IMDS_OFF)],
+    )
+    group = forms.CharField(required=False, max_length=255)
+    region = forms.CharField(required=False, max_length=32)
+    status = forms.ChoiceField(required=False, choices=STATUSES)
+    q = forms.CharField(required=False, max_length=100, strip=True)
+    instances = forms.CharField(required=False, max_length=MOST * 24)
+
+    def clean_instances(self) -> tuple[str, ...]:
+        named = tuple(dict.fromkeys(self.cleaned_data["instances"].replace(",", " ").split()))
+        wrong = [one for one in named if not INSTANCE_ID.fullmatch(one)]
+        if wrong:
+            raise forms.ValidationError(f"{wrong[0][:40]} is not an instance id, which looks like i-0123456789abcdef0.")
+        if len(named) > self.MOST:
+            raise forms.ValidationError(f"Name at most {self.MOST:,} instances, or plan the group or the account.")
+        return named
+
+    def scope(self) -> Scope:
+        """The narrowest that was said."""
+        said = self.cleaned_data
+        if said["instances"]:
+            return Scope(ScopeKind.INSTANCES, instances=said["instances"])
+        if said["group"]:
+            return Scope(ScopeKind.GROUP, region=said["region"], group=said["group"])
+        if said["status"] or said["q"]:
+            return Scope(ScopeKind.FILTER, region=said["region"], status=said["status"], q=said["q"])
+        return Scope(region=said["region"])
+
+    def request_kind(self) -> RequestKind:
+        return RequestKind(self.cleaned_data["kind"] or RequestKind.ENFORCE)
 
 
 class DecideForm(VersionForm):

@@ -26,6 +26,7 @@ def holds(run: Run, *, now: datetime) -> bool:
     first = canary_of(run)
     if not minutes or first is None:
         return False
+    Run.objects.filter(pk=run.pk).update(waits_until=now + LOOK)  # nobody need drive it meanwhile
     if run.canary == CanaryState.NONE:
         until = now + timedelta(minutes=minutes)
         Run.objects.filter(pk=run.pk).update(canary=CanaryState.WATCHING, canary_until=until)
@@ -73,7 +74,7 @@ def judged(*, watched: Watched, state: CanaryState, calls: int, now: datetime) -
         run = Run.objects.select_for_update(of=("self",)).select_related("account", "request").get(pk=watched.run_id)
         if run.canary != CanaryState.WATCHING:
             return False
-        Run.objects.filter(pk=run.pk).update(canary=state)
+        Run.objects.filter(pk=run.pk).update(canary=state, waits_until=None)
         said = _sentence(watched, state, calls)
         _told(run, state, said, now=now)
         if state in NEEDS_A_PERSON:

@@ -22,7 +22,7 @@ from migration.domain.plan import Key, Scope
 from migration.domain.policy import Terms
 from migration.enums import RequestKind, RequestState, ScopeKind
 from migration.models import Account, EnforcementRequest, PlanEdit, Run, Wave
-from migration.queries.planning import candidates, strangers
+from migration.queries.planning import candidates, locked_regions, strangers
 from migration.queries.policies import terms_for
 
 OF_INSTANCES = (RequestKind.ENFORCE, RequestKind.HOP_LIMIT, RequestKind.IMDS_OFF)
@@ -71,8 +71,10 @@ def draft_plan(
 
 def instance_plan(account: Account, *, kind: RequestKind, scope: Scope, terms: Terms, now: datetime) -> dict[str, Any]:
     """The plan as today's data makes it; nothing is stored."""
+    locks = locked_regions(account) if kind == RequestKind.ENFORCE else {}
     plan = plans.build(
         account_id=account.account_id,
+        notes=[f"Cannot be put back in {region}: {why}" for region, why in sorted(locks.items())],
         candidates=candidates(account, now=now, scope=scope),
         window_days=settings.IMDSDASH_WINDOW_DAYS,
         as_of=now,

@@ -7,7 +7,7 @@ from typing import Any
 
 from migration.aws.sessions import Edge, Target
 from migration.domain.facts import Ask, Series
-from migration.domain.metrics import PERIOD, V1
+from migration.domain.metrics import PERIOD, POINT, V1
 
 NAMESPACE = "AWS/EC2"
 RETRIES = 2  # of queries that came back partial, or did not come back
@@ -23,16 +23,17 @@ class _Gathered:
 
 @dataclass(frozen=True)
 class _Window:
-    """The hours that are asked for."""
+    """The hours, or other periods, that are asked for."""
 
     start: datetime
     end: datetime
+    period: int = PERIOD  # seconds
     first: int = field(init=False)  # epoch seconds
     hours: int = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "first", int(self.start.timestamp()))
-        object.__setattr__(self, "hours", max(0, (int(self.end.timestamp()) - self.first) // PERIOD))
+        object.__setattr__(self, "hours", max(0, (int(self.end.timestamp()) - self.first) // self.period))
 
 
 def hourly(
@@ -67,12 +68,25 @@ def hourly(
     ]
 
 
+def lately(
+    edge: Edge, target: Target, region: str, *, ask: Ask, start: datetime, end: datetime
+) -> tuple[list[int | None], bool]:
+    """Sums of whole five minutes of one metric over [start, end), both at five minutes, and whether AWS said that it
+    told all of them. CloudWatch keeps five minutes for 63 days. Raises AwsError.
+    """
+    window = _Window(start, end, POINT)
+    if not window.hours:
+        return [], True
+    found = _batch(edge, target, region, asks=[ask], window=window)[ask]
+    return found.hours, found.status == "Complete"
+
+
 def _batch(edge: Edge, target: Target, region: str, *, asks: Sequence[Ask], window: _Window) -> dict[Ask, _Gathered]:
     """One GetMetricData over all its pages. An Id may be split over pages: its parts are merged."""
     # An instance id has a hyphen and cannot be an Id ([a-z][A-Za-z0-9_]*), so the position stands for it.
     by_id = {f"m{position}": ask for position, ask in enumerate(asks)}
     gathered = {ask: _Gathered([None] * window.hours) for ask in asks}
-    queries = [_query(name, ask) for name, ask in by_id.items()]
+    queries = [_query(name, ask, window.period) for name, ask in by_id.items()]
     more: dict[str, Any] = {}
     while True:
         answer = edge.ask(
@@ -101,14 +115,14 @@ def _add(one: _Gathered, result: dict[str, Any], window: _Window) -> None:
     """Put a result's points at their hours. Two points of one hour cannot be; the later part of an answer wins."""
     hours, first = one.hours, window.first
     for at, value in zip(result.get("Timestamps", ()), result.get("Values", ()), strict=True):
-        place = (int(at) - first) // PERIOD
+        place = (int(at) - first) // window.period
         if 0 <= place < window.hours:
             hours[place] = round(value)
     one.status = result.get("StatusCode", "Missing")
     one.message = "; ".join(f"{note.get('Code')}: {note.get('Value')}" for note in result.get("Messages", ()))
 
 
-def _query(name: str, ask: Ask) -> dict[str, Any]:
+def _query(name: str, ask: Ask, period: int) -> dict[str, Any]:
     """Without `Unit`: a mismatch would return nothing, and nothing is not zero."""
     query: dict[str, Any] = {
         "Id": name,
@@ -118,7 +132,7 @@ def _query(name: str, ask: Ask) -> dict[str, Any]:
                 "MetricName": ask.metric,
                 "Dimensions": [{"Name": "InstanceId", "Value": ask.instance_id}],
             },
-            "Period": PERIOD,
+            "Period": period,
             "Stat": "Sum",
         },
         "ReturnData": True,

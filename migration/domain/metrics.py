@@ -5,6 +5,7 @@ from datetime import datetime
 V1 = "MetadataNoToken"
 REJECTED = "MetadataNoTokenRejected"
 PERIOD = 3600  # seconds; also the only period CloudWatch answers for data older than 63 days
+POINT = 300  # seconds between two points of an instance under basic monitoring (CloudWatch user guide)
 QUERIES_PER_CALL = 500  # MetricDataQuery of one call (CloudWatch API, GetMetricData)
 POINTS_PER_CALL = 100_800  # datapoints of one page of an answer (same source)
 

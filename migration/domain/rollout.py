@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from migration.domain import metrics
 from migration.enums import CanaryState
 
-POINT = timedelta(minutes=5)  # EC2's metrics under basic monitoring (CloudWatch user guide)
+POINT = timedelta(seconds=metrics.POINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,13 @@ def judge_canary(points: Sequence[int | None], *, complete: bool, until: datetim
 
 def first_point(called_at: datetime) -> datetime:
     """The start of the first five minutes that lie wholly after the change."""
-    start = called_at.replace(minute=called_at.minute - called_at.minute % 5, second=0, microsecond=0)
+    start = point_before(called_at)
     return start if start == called_at else start + POINT
+
+
+def point_before(at: datetime) -> datetime:
+    """The last full five minutes at or before a moment: where the points that are whole end."""
+    return at.replace(minute=at.minute - at.minute % 5, second=0, microsecond=0)
 
 
 def duration(per_region: Sequence[int], *, writes_per_second: float, canary_minutes: int) -> float:

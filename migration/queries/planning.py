@@ -9,11 +9,17 @@ from migration.domain import workload
 from migration.domain.facts import MetadataOptions
 from migration.domain.plan import Candidate, Scope
 from migration.enums import ScopeKind, Status
-from migration.models import Account, Instance, Workload
+from migration.models import Account, Instance, RegionDefaults, Workload
 from migration.queries.account import InstanceFilters
 from migration.queries.account import instances as shown
 
 FRESH = timedelta(days=2)
+LOCKED = (
+    "HttpTokensEnforced is on in this Region, so AWS refuses to put HttpTokens back. Lift it first: a plan of its own."
+)
+LOCKED_BY_POLICY = (
+    "A declarative policy of the organization enforces IMDSv2 in this Region, so AWS refuses to put HttpTokens back."
+)
 
 
 def options_of(row: Instance) -> MetadataOptions:
@@ -35,6 +41,17 @@ def stale_because(row: Instance, *, closed: frozenset[str], now: datetime) -> st
     if row.usage_until is None or now - row.usage_until > FRESH:
         return "CloudWatch has not been read for more than two days."
     return ""
+
+
+def locked_regions(account: Account) -> dict[str, str]:
+    """The Regions in which AWS refuses HttpTokens=optional, and why, as last collected (EC2 user guide:
+    HttpTokensEnforced binds ModifyInstanceMetadataOptions too).
+    """
+    rows = RegionDefaults.objects.filter(scope__account=account, http_tokens_enforced="enabled")
+    return {
+        region: LOCKED_BY_POLICY if managed == "declarative-policy" else LOCKED
+        for region, managed in rows.values_list("scope__region", "managed_by")
+    }
 
 
 def closed_regions(account: Account) -> frozenset[str]:

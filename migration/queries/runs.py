@@ -1,11 +1,12 @@
 """Runs: how far each has come."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import Case, Count, IntegerField, QuerySet, Value, When
 
-from migration.enums import ACTIVE_RUN, SETTLED, ChangeState, RunState
-from migration.models import Change, Run
+from migration.enums import ACTIVE_RUN, SETTLED, CanaryState, ChangeState, RequestState, RunState, WatchState
+from migration.models import Change, EnforcementRequest, Run
 from migration.queries.access import Person, visible_accounts
 
 # Failures first, then what moves, then what waits, then what is over.
@@ -19,6 +20,9 @@ ATTENTION = (
     ChangeState.PENDING,
     ChangeState.VERIFIED,
 )
+
+
+UNDECIDED = (RequestState.DRAFT, RequestState.REQUESTED)
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Progress:
 
 def visible(user: Person) -> QuerySet[Run]:
     return Run.objects.filter(account__in=visible_accounts(user)).select_related(
-        "account", "request__requested_by", "request__decided_by"
+        "account", "request__requested_by", "request__decided_by", "wave"
     )
 
 
@@ -94,4 +98,73 @@ def paused(user: Person) -> list[Run]:
 
 def fingerprint(run: Run, progress: Progress) -> str:
     """Changes when anything a watcher sees has changed."""
-    return f"{run.state}:" + ",".join(f"{state}={progress.counts[state]}" for state in sorted(progress.counts))
+    return f"{run.state}:{run.canary}:{run.watch}:" + ",".join(
+        f"{state}={progress.counts[state]}" for state in sorted(progress.counts)
+    )
+
+
+def rollbacks(run: Run) -> list[EnforcementRequest]:
+    """The plans that put this run back, whatever became of them."""
+    return list(EnforcementRequest.objects.filter(undoes=run).select_related("account", "run").defer("plan"))
+
+
+@dataclass(frozen=True)
+class Told:
+    """One line under a run's state: what it waits for, or what was heard since."""
+
+    tone: str  # info, warning, error
+    icon: str
+    sentence: str
+
+
+def told(run: Run, *, now: datetime) -> list[Told]:
+    """What a watcher of the run should know beside its state, the gravest first."""
+    lines = []
+    if refused := refused_calls(run):
+        lines.append(
+            Told(
+                "error",
+                "exclamation-octagon-fill",
+                f"{refused} of its instances had IMDSv1 calls refused since. Update what calls, or put those back.",
+            )
+        )
+    if run.canary == CanaryState.WATCHING and run.canary_until is not None:
+        lines.append(
+            Told(
+                "info",
+                "hourglass-split",
+                "The first instance is being watched for refused calls; the rest waits for it, until "
+                f"{run.canary_until:%Y-%m-%d %H:%M} UTC at the latest.",
+            )
+        )
+    elif run.canary == CanaryState.QUIET:
+        lines.append(Told("info", "check-circle-fill", "The first instance published data and had no call refused."))
+    elif run.canary == CanaryState.ACCEPTED:
+        lines.append(Told("warning", "person-circle", "A person accepted what the first instance showed."))
+    if run.canary != CanaryState.WATCHING and run.waits_until is not None and run.waits_until > now:
+        lines.append(
+            Told(
+                "info",
+                "clock-history",
+                f"Outside its change window. It goes on at {run.waits_until:%Y-%m-%d %H:%M} UTC.",
+            )
+        )
+    lines += _watch(run)
+    return lines
+
+
+def _watch(run: Run) -> list[Told]:
+    if run.watch == WatchState.WATCHING and run.watch_until is not None:
+        until = f"until {run.watch_until:%Y-%m-%d %H:%M} UTC"
+        return [Told("info", "stopwatch", f"Its instances are watched for refused calls, hour by hour, {until}.")]
+    if run.watch == WatchState.QUIET:
+        return [Told("info", "check-circle-fill", "Watched to the end: no call was refused, and every hour is known.")]
+    if run.watch == WatchState.BLIND:
+        said = "The watch is over, and not every hour is known: no refused call was seen, which does not prove quiet."
+        return [Told("warning", "question-circle-fill", said)]
+    return []
+
+
+def refused_calls(run: Run) -> int:
+    """How many of its instances had calls refused since their change."""
+    return Change.objects.filter(run=run, rejected_calls__gt=0).count()

@@ -17,7 +17,7 @@ from migration.aws.sessions import Target
 from migration.domain import live
 from migration.enums import RunState
 from migration.models import Account, Run
-from migration.tasks import edges, verification
+from migration.tasks import canary, edges, verification
 from migration.tasks.publish import nudge
 
 log = structlog.get_logger(__name__)
@@ -93,7 +93,7 @@ def _drive(run_id: int, driver: str) -> bool:
 
 def step(run_id: int) -> int:
     """One round: reconcile and verify what is due, then begin what may be begun. Returns how many were handled."""
-    handled = verification.look(run_id)
+    handled = verification.look(run_id) + canary.look(run_id)
     claims = enforcement.claim(run_id=run_id, owner=edges.me(), limit=batch_size(), now=timezone.now())
     for region in sorted({claim.region for claim in claims}):
         handled += _write_all([claim for claim in claims if claim.region == region])

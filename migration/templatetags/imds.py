@@ -160,6 +160,16 @@ def hours(value: float) -> str:
 
 
 @register.filter
+def duration(seconds: int) -> str:
+    """As a person says it: 40 s, 12 min, 3 h 20 min."""
+    if seconds < 60:  # noqa: PLR2004
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    whole, rest = divmod(minutes, 60)
+    return " ".join(filter(None, (f"{whole} h" if whole else "", f"{rest} min" if rest or not whole else "")))
+
+
+@register.filter
 def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
@@ -214,13 +224,13 @@ def icon(name: str, size: str = "") -> dict[str, str]:
 
 
 @register.inclusion_tag("components/status.html")
-def status(value: str) -> dict[str, str]:
-    """Colour, icon and word of an instance's status; a word we do not know is shown as it is."""
+def status(value: str, label: str = "") -> dict[str, str]:
+    """Colour, icon and word of an instance's status; a word we do not know is shown as it is, or by its `label`."""
     known = Status(value) if value in Status.values else None
     return {
         "tone": known or "unknown",
         "icon": ICONS.get(value, "question-circle-fill"),
-        "label": known.label if known else value,
+        "label": known.label if known else label or value,
     }
 
 

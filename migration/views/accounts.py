@@ -14,7 +14,7 @@ from migration.actions import requests
 from migration.actions.errors import Refused
 from migration.domain.permissions import Action
 from migration.enums import Status
-from migration.forms import AccountFilterForm, InstanceFilterForm
+from migration.forms import AccountFilterForm, InstanceFilterForm, ScopeForm, first_error
 from migration.models import Account
 from migration.queries import account as one
 from migration.queries import accounts as many
@@ -128,9 +128,15 @@ def _calls_chart(account: Account, *, now: datetime) -> charts.Chart:
 @require_POST
 @allowed(Action.PLAN)
 def draft_plan(request: SignedIn, account_id: str) -> HttpResponse:
-    found = account_for(request.user, Action.PLAN, account_id)
+    """Plan for the whole account, or for what the form says of it."""
+    found, form = account_for(request.user, Action.PLAN, account_id), ScopeForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, first_error(form))
+        return redirect("account", account_id)
     try:
-        drafted = requests.draft_plan(account=found, by=request.user, now=timezone.now())
+        drafted = requests.draft_plan(
+            account=found, by=request.user, now=timezone.now(), kind=form.request_kind(), scope=form.scope()
+        )
     except Refused as refusal:
         messages.error(request, str(refusal))
         return redirect("account", account_id)

@@ -7,9 +7,10 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from migration.domain.permissions import Action
-from migration.enums import RequestState, RunState, WaiverKind, WaiverState
+from migration.enums import ACTIVE_RUN, RequestKind, RequestState, RunState, WaiverKind, WaiverState
 from migration.models import Account, EnforcementRequest, Run, Waiver
 from migration.queries.access import can
+from migration.queries.plans import Plan, Signing
 
 
 @dataclass(frozen=True)
@@ -60,54 +61,101 @@ class PlanActions:
 
     sentence: str
     submit: ButtonContext | None = None
+    edit: ButtonContext | None = None
+    emergency: ButtonContext | None = None
     withdraw: ButtonContext | None = None
+    reopen: ButtonContext | None = None
+    take_back: ButtonContext | None = None
     approve: ButtonContext | None = None
     reject: ButtonContext | None = None
 
 
-def plan_actions(*, user: User, request: EnforcementRequest, changes: int, expired: bool) -> PlanActions:
+# What the button of an approver says, and what happens then, for so many of something.
+APPROVE = {
+    RequestKind.ENFORCE: ("Approve and enforce on {things}", "{things} in {account} will require IMDSv2"),
+    RequestKind.HOP_LIMIT: ("Approve and raise {things}", "{things} in {account} will have a higher hop limit"),
+    RequestKind.IMDS_OFF: ("Approve and switch off on {things}", "{things} in {account} will have no IMDS at all"),
+    RequestKind.ROLLBACK: ("Approve and put back {things}", "{things} in {account} will be as before, IMDSv1 included"),
+    RequestKind.LIFT: ("Approve and lift in {things}", "launches in {account} may allow IMDSv1 again"),
+}
+OTHERS = ("Approve and change {things}", "{things} in {account} will be changed")
+
+
+def plan_actions(
+    *, user: User, request: EnforcementRequest, plan: Plan, signing: Signing, expired: bool, emergency: bool = False
+) -> PlanActions:
     """By state, role and four eyes. The actions check all of it again."""
     if expired and request.state in {RequestState.DRAFT, RequestState.REQUESTED}:
         return PlanActions("This plan is past its expiry and cannot go on. Make a new one from the account's page.")
     if request.state == RequestState.DRAFT:
-        return _draft(user, request)
+        return _draft(user, request, plan, emergency=emergency)
     if request.state == RequestState.REQUESTED:
-        return _requested(user, request, changes)
+        return _requested(user, request, plan, signing)
     return PlanActions(_closed(request))
 
 
-def _draft(user: User, request: EnforcementRequest) -> PlanActions:
+def _draft(user: User, request: EnforcementRequest, plan: Plan, *, emergency: bool) -> PlanActions:
+    now = None
+    if emergency:
+        things = plural(len(plan.changes), plan.noun)
+        now = ButtonContext(
+            f"Put back {things} now", reverse("roll_back_now", args=[request.pk]), tone="danger", icon="sign-stop-fill"
+        )
     if not can(user, Action.PLAN, request.account):
-        return PlanActions("A draft. Its author has not asked for approval yet.")
+        return PlanActions("A draft. Its author has not asked for approval yet.", emergency=now)
     return PlanActions(
         "A draft: nothing has been asked of anybody, and nothing in AWS has been touched.",
         submit=ButtonContext("Request approval", reverse("submit_plan", args=[request.pk]), icon="arrow-right"),
+        edit=ButtonContext("Leave out what is ticked", reverse("edit_plan", args=[request.pk]), tone="quiet"),
+        emergency=now,
         withdraw=ButtonContext("Discard draft", reverse("withdraw_plan", args=[request.pk]), tone="quiet"),
     )
 
 
-def _requested(user: User, request: EnforcementRequest, changes: int) -> PlanActions:
-    withdraw = None
+def _requested(user: User, request: EnforcementRequest, plan: Plan, signing: Signing) -> PlanActions:
+    withdraw = reopen = None
     if can(user, Action.PLAN, request.account):
         withdraw = ButtonContext("Withdraw request", reverse("withdraw_plan", args=[request.pk]), tone="quiet")
-    if user.pk in {request.requested_by_id, request.created_by_id}:
-        return PlanActions("You requested this, so someone else must approve.", withdraw=withdraw)
+        reopen = ButtonContext("Back to a draft", reverse("reopen_plan", args=[request.pk]), tone="quiet")
+    if signing.barred:
+        if user.pk == request.requested_by_id:
+            said = "You requested this, so someone else must approve."
+        else:
+            said = signing.barred
+        return PlanActions(said, withdraw=withdraw, reopen=reopen)
     if not can(user, Action.DECIDE, request.account):
-        return PlanActions("Waiting for somebody with the role Approver.", withdraw=withdraw)
+        return PlanActions("Waiting for somebody with the role Approver.", withdraw=withdraw, reopen=reopen)
+    if signing.own is not None:
+        left = signing.needed - signing.given
+        return PlanActions(
+            f"You have approved. It waits for {plural(left, 'approval')} more, by others.",
+            withdraw=withdraw,
+            take_back=ButtonContext(
+                "Take my approval back", reverse("take_back_approval", args=[request.pk]), tone="quiet"
+            ),
+        )
+    label, outcome = APPROVE.get(RequestKind(request.kind), OTHERS)
+    account = f"{request.account.name or 'account'} ({request.account.account_id})"
+    words = {"things": plural(len(plan.changes), plan.noun), "account": account}
+    last = signing.needed - signing.given <= 1
     return PlanActions(
-        f"Your decision. Approving starts the run: {plural(changes, 'instance')} in "
-        f"{request.account.name or 'account'} ({request.account.account_id}) will require IMDSv2.",
+        (
+            f"Your decision. Approving starts the run: {outcome}."
+            if last
+            else f"Your decision, one of {signing.needed}: {outcome}."
+        ).format(**words),
         withdraw=withdraw,
-        approve=ButtonContext(
-            f"Approve and enforce on {plural(changes, 'instance')}",
-            reverse("approve_plan", args=[request.pk]),
-            icon="shield-check",
-        ),
+        reopen=reopen,
+        approve=ButtonContext(label.format(**words), reverse("approve_plan", args=[request.pk]), icon="shield-check"),
         reject=ButtonContext("Reject", reverse("reject_plan", args=[request.pk]), tone="danger"),
     )
 
 
 def _closed(request: EnforcementRequest) -> str:
+    if request.state == RequestState.APPROVED and request.emergency:
+        return f"Carried out by the emergency right of policy {request.by_policy_id}, by {request.requested_by}."
+    if request.state == RequestState.APPROVED and request.by_policy_id:
+        return f"On one click of {request.requested_by}, as policy {request.by_policy_id} allows."
     if request.state == RequestState.APPROVED:
         return f"Approved by {request.decided_by}."
     if request.state == RequestState.REJECTED:
@@ -184,19 +232,44 @@ def waive(*, user: User, account: Account, instance_id: str = "") -> ButtonConte
 
 
 def run_buttons(*, user: User, run: Run) -> list[ButtonContext]:
-    """Stop while there is something to stop; resume what paused."""
-    if run.state not in {RunState.QUEUED, RunState.RUNNING, RunState.PAUSED}:
-        return []
-    reason = "" if can(user, Action.STEER, run.account) else "Stopping needs the role Engineer or Approver."
-    stop = ButtonContext(
-        "Stop the run", reverse("stop_run", args=[run.pk]), tone="danger", icon="sign-stop-fill", reason=reason
-    )
-    if run.state != RunState.PAUSED:
-        return [stop]
-    return [
-        ButtonContext("Resume", reverse("resume_run", args=[run.pk]), icon="play-circle-fill", reason=reason),
-        stop,
-    ]
+    """Pause and stop while there is something to stop; resume what paused; put back what is over, or paused."""
+    found: list[ButtonContext] = []
+    reason = "" if can(user, Action.STEER, run.account) else "Steering needs the role Engineer or Approver."
+    if run.state == RunState.RUNNING:
+        found.append(
+            ButtonContext(
+                "Pause", reverse("hold_run", args=[run.pk]), tone="quiet", icon="pause-circle-fill", reason=reason
+            )
+        )
+    if run.state == RunState.PAUSED:
+        found.append(
+            ButtonContext("Resume", reverse("resume_run", args=[run.pk]), icon="play-circle-fill", reason=reason)
+        )
+    if run.state in ACTIVE_RUN:
+        found.append(
+            ButtonContext(
+                "Stop the run", reverse("stop_run", args=[run.pk]), tone="danger", icon="sign-stop-fill", reason=reason
+            )
+        )
+    return found
+
+
+def put_back(*, user: User, run: Run, verified: int, waiting: EnforcementRequest | None) -> ButtonContext | None:
+    """Where a rollback is planned. None when there is nothing to put back, or the run itself put something back."""
+    if run.request.kind == RequestKind.ROLLBACK or not verified:
+        return None
+    url = reverse("roll_back", args=[run.pk])
+    label = "Plan to put it back"
+    if waiting is not None:
+        there = reverse("plan", args=[waiting.pk])
+        return ButtonContext(
+            label, url, tone="quiet", reason="A plan to put it back is open.", link=there, link_label="Open it"
+        )
+    if run.state in {RunState.QUEUED, RunState.RUNNING}:
+        return ButtonContext(label, url, tone="quiet", reason="Pause or stop the run first.")
+    if not can(user, Action.STEER, run.account):
+        return ButtonContext(label, url, tone="quiet", reason="Putting back needs the role Engineer or Approver.")
+    return ButtonContext(label, url, tone="quiet", icon="arrow-counterclockwise")
 
 
 def test_role(*, user: User, account: Account, pending: bool) -> ButtonContext | None:

@@ -5,16 +5,17 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from migration.actions import requests
+from migration.actions import planning, requests
 from migration.actions.errors import Refused
 from migration.domain.permissions import Action
 from migration.domain.plan import canonical
 from migration.enums import RequestState
-from migration.forms import DecideForm, RejectForm, SubmitForm, VersionForm, first_error
+from migration.forms import ApproveForm, EditForm, EmergencyForm, RejectForm, SubmitForm, VersionForm, first_error
 from migration.models import EnforcementRequest
-from migration.queries import plans
+from migration.queries import decisions, plans
+from migration.queries.policies import terms_for
 from migration.tasks.enforcement import nudge_run
-from migration.views import buttons
+from migration.views import buttons, confirming
 from migration.views.access import SignedIn, allowed, request_for
 from migration.views.paging import page_of, query_without
 
@@ -31,18 +32,42 @@ def _show(request: SignedIn, found: EnforcementRequest, *, text: str = "", statu
     """The plan's page; `text` is what the person had typed when the request was refused."""
     now, read = timezone.now(), plans.read(found)
     expired = found.expires_at <= now
+    signing = plans.signing(found, request.user)
+    waiting = found.state == RequestState.REQUESTED
     context = {
         "request_row": found,
         "plan": read,
         "page": page_of(request, read.changes, settings.IMDSDASH_PAGE_SIZE),
         "query": query_without(request, "page"),
         "expired": expired and found.state in {RequestState.DRAFT, RequestState.REQUESTED},
-        "actions": buttons.plan_actions(user=request.user, request=found, changes=len(read.changes), expired=expired),
+        "actions": buttons.plan_actions(
+            user=request.user,
+            request=found,
+            plan=read,
+            signing=signing,
+            expired=expired,
+            emergency=_emergency(request, found),
+        ),
+        "signing": signing,
         "submit_form": SubmitForm(initial={"version": found.version, "reason": text or found.reason}),
-        "decide_form": DecideForm(initial={"version": found.version, "comment": text}),
+        "approve_form": ApproveForm(initial={"version": found.version, "comment": text}),
+        "emergency_form": EmergencyForm(initial={"version": found.version, "reason": text}),
+        "edit_form": EditForm(initial={"version": found.version}),
+        "asks_password": confirming.needs_password(request),
         "approvals": plans.signatures(found),
+        "edits": plans.edits(found),
+        "changed": planning.differences(found, now=now) if waiting and not expired else [],
+        "opens": plans.window_opens(read, now),
+        "batch": plans.batch_of(found, request.user),
     }
     return render(request, "migration/plan.html", context, status=status)
+
+
+def _emergency(request: SignedIn, found: EnforcementRequest) -> bool:
+    """May this person put it back without waiting for a second one?"""
+    if found.undoes is None or found.state != RequestState.DRAFT:
+        return False
+    return decisions.may_use_emergency(request.user, found.undoes, terms_for(found.account).emergency)
 
 
 def _refused(request: SignedIn, pk: int, sentence: str, *, text: str = "") -> HttpResponse:
@@ -62,8 +87,86 @@ def submit_plan(request: SignedIn, pk: int) -> HttpResponse:
         requests.submit(request=found, by=request.user, reason=reason, version=version, now=timezone.now())
     except Refused as refusal:
         return _refused(request, pk, str(refusal), text=reason)
+    run = getattr(found, "run", None)
+    if found.state == RequestState.APPROVED and run is not None:
+        nudge_run(run.pk)
+        messages.success(
+            request, "The policy of this account needs no second person for this. The run has been queued."
+        )
+        return redirect("run", run.pk)
     messages.success(request, "Approval requested. Somebody else with the role Approver has to decide now.")
     return redirect("plan", pk)
+
+
+@require_POST
+@allowed(Action.PLAN)
+def edit_plan(request: SignedIn, pk: int) -> HttpResponse:
+    """Take changes out of a draft."""
+    found, form = request_for(request.user, Action.PLAN, pk), EditForm(request.POST)
+    if not form.is_valid():
+        return _refused(request, pk, first_error(form))
+    said = form.cleaned_data
+    try:
+        planning.leave_out(
+            request=found,
+            by=request.user,
+            keys=form.keys(),
+            reason=said["reason"],
+            version=said["version"],
+            now=timezone.now(),
+        )
+    except Refused as refusal:
+        return _refused(request, pk, str(refusal))
+    messages.success(request, "Left out. Who edits a plan cannot approve it.")
+    return redirect("plan", pk)
+
+
+@require_POST
+@allowed(Action.PLAN)
+def reopen_plan(request: SignedIn, pk: int) -> HttpResponse:
+    """Back to a draft; its approvals are void."""
+    found, form = request_for(request.user, Action.PLAN, pk), VersionForm(request.POST)
+    if not form.is_valid():
+        return _refused(request, pk, first_error(form))
+    try:
+        requests.reopen(request=found, by=request.user, version=form.cleaned_data["version"], now=timezone.now())
+    except Refused as refusal:
+        return _refused(request, pk, str(refusal))
+    messages.success(request, "A draft again. Every approval it had is void.")
+    return redirect("plan", pk)
+
+
+@require_POST
+@allowed(Action.DECIDE)
+def take_back_approval(request: SignedIn, pk: int) -> HttpResponse:
+    found = request_for(request.user, Action.DECIDE, pk)
+    try:
+        requests.take_back(request=found, by=request.user, now=timezone.now())
+    except Refused as refusal:
+        return _refused(request, pk, str(refusal))
+    messages.success(request, "Your approval is taken back.")
+    return redirect("plan", pk)
+
+
+@require_POST
+@allowed(Action.STEER)
+def roll_back_now(request: SignedIn, pk: int) -> HttpResponse:
+    """The emergency right."""
+    found, form = request_for(request.user, Action.STEER, pk), EmergencyForm(request.POST)
+    if not form.is_valid():
+        return _refused(request, pk, first_error(form), text=form.data.get("reason", ""))
+    said = form.cleaned_data
+    if objection := confirming.objection(request, form, found):
+        return _refused(request, pk, objection, text=said["reason"])
+    try:
+        run = requests.roll_back_now(
+            request=found, by=request.user, reason=said["reason"], version=said["version"], now=timezone.now()
+        )
+    except Refused as refusal:
+        return _refused(request, pk, str(refusal), text=said["reason"])
+    nudge_run(run.pk)
+    messages.success(request, "Putting back has begun. Everybody has been told.")
+    return redirect("run", run.pk)
 
 
 @require_POST
@@ -83,10 +186,12 @@ def withdraw_plan(request: SignedIn, pk: int) -> HttpResponse:
 @require_POST
 @allowed(Action.DECIDE)
 def approve_plan(request: SignedIn, pk: int) -> HttpResponse:
-    found, form = request_for(request.user, Action.DECIDE, pk), DecideForm(request.POST)
+    found, form = request_for(request.user, Action.DECIDE, pk), ApproveForm(request.POST)
     if not form.is_valid():
         return _refused(request, pk, first_error(form), text=form.data.get("comment", ""))
     comment, version = form.cleaned_data["comment"], form.cleaned_data["version"]
+    if objection := confirming.objection(request, form, found):
+        return _refused(request, pk, objection, text=comment)
     try:
         run = requests.approve(request=found, by=request.user, comment=comment, version=version, now=timezone.now())
     except Refused as refusal:
@@ -126,5 +231,18 @@ def plan_json(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_GET
 @allowed(Action.VIEW)
+def plan_text(request: SignedIn, pk: int) -> HttpResponse:
+    """The plan for a terminal or a ticket."""
+    found = request_for(request.user, Action.VIEW, pk)
+    return HttpResponse(plans.as_text(found), content_type="text/plain; charset=utf-8")
+
+
+@require_GET
+@allowed(Action.VIEW)
 def approvals(request: SignedIn) -> HttpResponse:
-    return render(request, "migration/approvals.html", {"inbox": plans.inbox(request.user)})
+    context = {
+        "inbox": plans.inbox(request.user),
+        "asks_password": confirming.needs_password(request),
+        "approve_form": ApproveForm(auto_id=False),
+    }
+    return render(request, "migration/approvals.html", context)

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseStopPolling
 
+from migration.actions import rollback
 from migration.actions import runs as steering
 from migration.actions.errors import Refused
 from migration.domain.permissions import Action
@@ -34,11 +35,16 @@ def runs(request: SignedIn) -> HttpResponse:
 
 def _context(request: SignedIn, found: Run) -> dict[str, Any]:
     progress = queries.progress(found)
+    rollbacks = queries.rollbacks(found)
+    waiting = next((one for one in rollbacks if one.state in queries.UNDECIDED), None)
     return {
         "run": found,
         "progress": progress,
         "over": queries.is_over(found) and not progress.moving,
         "buttons": buttons.run_buttons(user=request.user, run=found),
+        "put_back": buttons.put_back(user=request.user, run=found, verified=progress.verified, waiting=waiting),
+        "rollbacks": rollbacks,
+        "told": queries.told(found, now=timezone.now()),
         "page": page_of(request, queries.changes(found), settings.IMDSDASH_PAGE_SIZE),
         "query": query_without(request, "page", "seen"),
         "seen": queries.fingerprint(found, progress),
@@ -91,3 +97,33 @@ def resume_run(request: SignedIn, pk: int) -> HttpResponse:
         nudge_run(found.pk)
         messages.success(request, "Resumed.")
     return redirect("run", pk)
+
+
+@require_POST
+@allowed(Action.STEER)
+def hold_run(request: SignedIn, pk: int) -> HttpResponse:
+    """Pause it, by a person."""
+    found = run_for(request.user, Action.STEER, pk)
+    try:
+        steering.hold(run=found, by=request.user, reason="", now=timezone.now())
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, "Paused: no further call to AWS will begin until somebody resumes it.")
+    return redirect("run", pk)
+
+
+@require_POST
+@allowed(Action.STEER)
+def roll_back(request: SignedIn, pk: int) -> HttpResponse:
+    """Plan to put the run back, or only what had calls refused."""
+    found = run_for(request.user, Action.STEER, pk)
+    chosen = None
+    if request.POST.get("only") == "refused":
+        chosen = list(found.changes.filter(rejected_calls__gt=0))
+    try:
+        drafted = rollback.draft(run=found, by=request.user, changes=chosen, now=timezone.now())
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+        return redirect("run", pk)
+    return redirect("plan", drafted.pk)

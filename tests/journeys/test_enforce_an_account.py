@@ -61,7 +61,8 @@ def test_an_engineer_requests_an_approver_approves_and_the_instances_turn_requir
     assert not sandbox.calls(operation=WRITE), "nothing is written before the approval"
     approver = log_in(chromium, url, "approver")
     approver.get_by_role("link", name="Approvals").first.click()
-    approver.get_by_role("link", name=re.compile("payments-prod|plan", re.IGNORECASE)).first.click()
+    approver.get_by_role("link", name=re.compile("^review", re.IGNORECASE)).first.click()
+    approver.get_by_label(re.compile("to confirm")).fill("payments-prod")
     approver.get_by_role("button", name=re.compile("^approve", re.IGNORECASE)).first.click()
     expect(approver).to_have_url(re.compile(r"/runs/\d+/"))
     settled = f"Done: {READY} of {READY} settled, {READY} verified, 0 failed."

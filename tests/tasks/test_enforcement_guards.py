@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from migration.actions import enforcement, runs
+from migration.actions import enforcement, guards, runs
 from migration.actions.errors import Refused
 from migration.enums import SETTLED, ChangeState, Role, RunState, Status
 from migration.models import Change, EnforcementRequest, Instance
@@ -59,7 +59,7 @@ def test_what_a_dead_worker_held_is_taken_back_by_the_sweeper(aws, crash_in):
 def test_a_change_that_kills_its_workers_is_parked(aws):
     _, run = begin(aws, {"name": "web", **fleets.QUIET})
     runs.start(run=run, now=timezone.now())
-    for _ in range(enforcement.MAX_ATTEMPTS):
+    for _ in range(guards.MAX_ATTEMPTS):
         assert enforcement.claim(run_id=run.pk, owner="dead", limit=1, now=timezone.now())
         Change.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
         enforcement.recover(now=timezone.now())
@@ -182,7 +182,7 @@ def test_throttled_reads_before_a_write_are_never_a_failure(aws, monkeypatch):
     _, run = begin(aws)
     monkeypatch.setattr(tasks, "THROTTLED_DELAY", 0.01)
     runs.start(run=run, now=timezone.now())
-    for _ in range(enforcement.MAX_ATTEMPTS + 2):
+    for _ in range(guards.MAX_ATTEMPTS + 2):
         claim = enforcement.claim(run_id=run.pk, owner="me", limit=1, now=timezone.now())[0]
         enforcement.release(claim=claim, reason="RequestLimitExceeded", delay=0, now=timezone.now())
 
@@ -191,7 +191,7 @@ def test_throttled_reads_before_a_write_are_never_a_failure(aws, monkeypatch):
 
 def test_throttled_writes_are_never_an_attempt(aws, monkeypatch):
     sandbox, run = begin(aws, {"name": "web", **fleets.QUIET})
-    sandbox.set_faults([{"kind": "throttle", "operation": WRITE, "times": enforcement.MAX_ATTEMPTS + 2}])
+    sandbox.set_faults([{"kind": "throttle", "operation": WRITE, "times": guards.MAX_ATTEMPTS + 2}])
     monkeypatch.setattr(tasks, "THROTTLED_DELAY", 0.01)
 
     assert drive(run) == {"verified": 1}

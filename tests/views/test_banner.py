@@ -16,7 +16,8 @@ from tests.views.test_pages import body, text
 from tests.views.test_permissions import MATRIX, address
 
 pytestmark = pytest.mark.django_db
-BARE = {"plan_json", "run_progress", "login", "livez", "readyz"}  # no page, or not one of somebody signed in
+# No page, or not one of somebody signed in.
+BARE = {"plan_json", "plan_text", "run_progress", "login", "livez", "readyz"}
 PAGES = [name for name, row in MATRIX.items() if row["GET"][-1] == 200 and name not in BARE]
 
 

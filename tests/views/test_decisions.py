@@ -169,6 +169,19 @@ def test_the_download_is_the_text_that_was_hashed(world, as_):
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="plan-')
 
 
+def test_the_plan_as_text_says_what_the_page_says_one_line_each(world, as_):
+    world.waiting.plan["changes"][0]["name"] = "web\n+ forged line"
+    world.waiting.save(update_fields=["plan"])
+
+    answer = as_("viewer").get(reverse("plan_text", args=[world.waiting.pk]))
+
+    lines = answer.content.decode().splitlines()
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert f"SHA-256: {world.waiting.plan_hash}" in lines
+    assert "      HttpTokens: optional -> required" in lines
+    assert not [line for line in lines if line.startswith("+ forged")]
+
+
 # --- deciding ----------------------------------------------------------------------------------------
 
 
@@ -186,7 +199,9 @@ def test_approving_starts_a_run_and_nudges_it(world, as_, monkeypatch):
     nudged: list[int] = []
     monkeypatch.setattr("migration.views.plans.nudge_run", nudged.append)
 
-    answer = as_("approver").post(reverse("approve_plan", args=[world.waiting.pk]), {"comment": "", "version": 0})
+    answer = as_("approver").post(
+        reverse("approve_plan", args=[world.waiting.pk]), {"comment": "", "version": 0, "typed": "payments"}
+    )
 
     run = Run.objects.get(request=world.waiting)
     assert (answer.url, nudged) == (reverse("run", args=[run.pk]), [run.pk])
@@ -205,7 +220,7 @@ def test_a_rejection_needs_a_word_and_keeps_the_form(world, as_):
 def test_a_refusal_is_shown_as_its_sentence_and_the_typed_words_are_kept(world, as_, monkeypatch, verb, error):
     refuse(monkeypatch, verb, error)
     pk = world.draft.pk if verb == "submit" else world.waiting.pk
-    sent = {"reason": "typed words", "comment": "typed words", "version": 0}
+    sent = {"reason": "typed words", "comment": "typed words", "version": 0, "typed": "payments"}
 
     answer = as_("admin").post(reverse(f"{verb}_plan", args=[pk]), sent)
 
@@ -278,7 +293,7 @@ def test_a_stopped_run_is_watched_until_nothing_is_in_flight(world, as_):
     ("state", "there"),
     [
         (RunState.QUEUED, ["Stop the run"]),
-        (RunState.RUNNING, ["Stop the run"]),
+        (RunState.RUNNING, ["Pause", "Stop the run"]),
         (RunState.PAUSED, ["Resume", "Stop the run"]),
         (RunState.DONE, []),
         (RunState.STOPPED, []),

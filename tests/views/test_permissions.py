@@ -14,6 +14,13 @@ LOGIN, OK, NO, WRONG, DONE, STOP, CONFLICT = "login", 200, 403, 405, 302, 286, 4
 LOOK: Row = {"GET": (LOGIN, NO, OK, OK, OK, OK), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)}
 PLAN: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, DONE, NO, DONE)}
 DECIDE: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, NO, DONE, DONE)}
+# What the state of the thing refuses: an edit of what no plan has, an approval not given, a right no policy grants.
+CHANGE_DRAFT: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, CONFLICT, NO, CONFLICT)}
+TAKE_BACK: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, NO, CONFLICT, CONFLICT)}
+NO_RIGHT: Row = {
+    "GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG),
+    "POST": (LOGIN, NO, NO, CONFLICT, CONFLICT, CONFLICT),
+}
 STEER: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, DONE, DONE, DONE)}
 AUDIT: Row = {"GET": (LOGIN, NO, NO, NO, OK, OK), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)}
 CONNECT: Row = {"GET": (LOGIN, NO, NO, OK, NO, OK), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)}
@@ -41,13 +48,20 @@ MATRIX: dict[str, Row] = {
     "withdraw_plan": PLAN,
     "approve_plan": DECIDE,
     "reject_plan": DECIDE,
+    "edit_plan": CHANGE_DRAFT,
+    "reopen_plan": PLAN,
+    "take_back_approval": TAKE_BACK,
+    "roll_back_now": NO_RIGHT,
     "plan_json": LOOK,
+    "plan_text": LOOK,
     "approvals": LOOK,
     "runs": LOOK,
     "run": LOOK,
     "run_progress": LOOK,
     "stop_run": STEER,
     "resume_run": STEER,
+    "hold_run": STEER,
+    "roll_back": STEER,
     "waivers": LOOK,
     "new_waiver": ASK,
     "waiver": LOOK,
@@ -69,7 +83,10 @@ MATRIX: dict[str, Row] = {
 SENT = {
     "submit_plan": {"reason": "quiet for weeks", "version": 0},
     "withdraw_plan": {"version": 0},
-    "approve_plan": {"comment": "", "version": 0},
+    "approve_plan": {"comment": "", "version": 0, "typed": "payments"},
+    "reopen_plan": {"version": 0},
+    "edit_plan": {"version": 0, "reason": "not this one", "change": "instance|us-east-1|i-0"},
+    "roll_back_now": {"version": 0, "reason": "pager", "typed": "payments"},
     "reject_plan": {"comment": "not this week", "version": 0},
     "theme": {"theme": "dark"},
     "approve_waiver": {"comment": "", "version": 0},
@@ -83,7 +100,7 @@ SENT = {
 def address(name: str, world: World) -> str:
     if name in {"account", "draft_plan", "test_role", "role_probed"}:
         return reverse(name, args=[world.account.account_id])
-    if name in {"run", "run_progress", "stop_run", "resume_run"}:
+    if name in {"run", "run_progress", "stop_run", "resume_run", "hold_run", "roll_back"}:
         return reverse(name, args=[world.run.pk])
     if name in {"instance", "choose_hop_limit", "ask_cloudtrail"}:
         return reverse(name, args=[world.account.instances.get().pk])
@@ -91,9 +108,9 @@ def address(name: str, world: World) -> str:
         return reverse(name, args=[world.waived.pk])
     if name.endswith("waiver") and name != "new_waiver":
         return reverse(name, args=[world.asked.pk])
-    if name == "submit_plan":
+    if name in {"submit_plan", "edit_plan"}:
         return reverse(name, args=[world.draft.pk])
-    if "plan" in name:
+    if "plan" in name or name in {"take_back_approval", "roll_back_now"}:
         return reverse(name, args=[world.waiting.pk])
     return reverse(name)
 

@@ -1,0 +1,147 @@
+"""Putting a run back: exactly what its changes had before, only where they still are as we left them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from migration.actions import planning
+from migration.actions.errors import Refused
+from migration.actions.planning import Bound
+from migration.actions.refusals import may
+from migration.domain import ladder
+from migration.domain import plan as plans
+from migration.domain import policy as policies
+from migration.domain.permissions import Action
+from migration.domain.plan import Scope
+from migration.enums import ChangeState, RequestKind, RequestState, ResourceKind, RunState
+from migration.models import Change, EnforcementRequest, Run
+from migration.queries.planning import locked_regions, options_of
+from migration.queries.policies import terms_for
+
+OPEN = (RequestState.DRAFT, RequestState.REQUESTED)
+IRREVERSIBLE = "AWS lets nobody take this back (EC2 API, ModifyImageAttribute)."
+
+
+def draft(
+    *,
+    run: Run,
+    by: User,
+    now: datetime,
+    changes: Sequence[Change] | None = None,
+    proposed: bool = False,
+) -> EnforcementRequest:
+    """Plan to put back a run's changes, or some of them. Nothing is asked of anybody yet.
+
+    What is no longer as we left it is left out as a conflict, and what AWS would refuse as locked, both with the
+    reason: neither is overwritten or tried. Raises Refused when the run is still active, one is open already, or
+    nothing is left to put back. `proposed`: by the watch, in the owner's name.
+    """
+    may(by, Action.STEER, run, now=now, doing="plan a rollback")
+    if run.request.kind == RequestKind.ROLLBACK:
+        raise Refused("This run has itself put something back. Make a new plan from today's data instead.")
+    if run.state in {RunState.QUEUED, RunState.RUNNING}:
+        raise Refused("The run is still going on. Stop or pause it first; nothing was planned.")
+    if EnforcementRequest.objects.filter(undoes=run, state__in=OPEN).exists():
+        raise Refused("A plan to put this run back is open already. Decide on that one, or discard it.")
+    items, excluded = _items(run, changes)
+    if not items:
+        why = f" {excluded[0]['reason']}" if excluded else " It has changed nothing."
+        raise Refused(f"Nothing of run {run.pk} can be put back.{why}")
+    terms = terms_for(run.account)
+    plan = plans.compose(
+        kind=RequestKind.ROLLBACK,
+        account_id=run.account.account_id,
+        changes=items,
+        excluded=excluded,
+        window_days=settings.IMDSDASH_WINDOW_DAYS,
+        as_of=now,
+        notes=_notes(run, items, proposed=proposed),
+        scope=Scope(),
+        policy=policies.as_plan(terms),
+    )
+    return planning.store(
+        account=run.account,
+        plan=planning.with_estimate(plan, terms) | {"undoes": run.pk},
+        terms=terms,
+        by=by,
+        now=now,
+        bound=Bound(wave=run.wave, undoes=run),
+    )
+
+
+def _items(run: Run, chosen: Sequence[Change] | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The latest change first: what needs another is put back before it."""
+    rows = run.changes.filter(after__isnull=False).exclude(undone_by__state=ChangeState.VERIFIED)
+    if chosen is not None:
+        rows = rows.filter(pk__in=[change.pk for change in chosen])
+    locks = locked_regions(run.account)
+    items, excluded = [], []
+    for change in rows.select_related("instance").order_by("-pk"):
+        send = ladder.restore(change.kind, change.before, change.send)
+        if send == {}:
+            continue
+        reason, status = _why_not(change, send, locks)
+        if reason:
+            excluded.append(_excluded(change, status, reason))
+        else:
+            items.append(_item(change, send or {}))
+    return items, excluded
+
+
+def _why_not(change: Change, send: dict[str, Any] | None, locks: dict[str, str]) -> tuple[str, str]:
+    """Why a change is not put back, and the word for it; ("", "") when it is."""
+    if send is None:
+        return IRREVERSIBLE, "locked"
+    if change.kind != ResourceKind.INSTANCE or change.instance is None:
+        return "", ""
+    if any(send[name] is None for name in send):
+        return "What it was before is not known.", "conflict"
+    row = change.instance
+    if row.gone_at is not None or row.instance_state in {"shutting-down", "terminated"}:
+        return "The instance is gone.", "gone"
+    live, after = options_of(row).as_aws(), change.after or {}
+    moved = [name for name in send if live[name] != after.get(name)]
+    if moved:
+        told = ", ".join(f"{name} is {live[name]}, we left it at {after.get(name)}" for name in moved)
+        return f"Changed by others since: {told}. It is not overwritten.", "conflict"
+    if send.get("HttpTokens") == "optional" and change.region in locks:
+        return locks[change.region], "locked"
+    return "", ""
+
+
+def _item(change: Change, send: dict[str, Any]) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "kind": change.kind,
+        "region": change.region,
+        "name": change.name,
+        "before": change.after,
+        "send": send,
+        "reason": f"As it was before run {change.run_id}.",
+        "warnings": [],
+        "undoes": change.pk,
+    }
+    if change.kind == ResourceKind.INSTANCE:
+        return item | {"instance_id": change.resource_id}
+    return item | {"resource_id": change.resource_id}
+
+
+def _excluded(change: Change, status: str, reason: str) -> dict[str, Any]:
+    return {
+        "instance_id": change.resource_id,
+        "region": change.region,
+        "name": change.name,
+        "status": status,
+        "reason": reason,
+    }
+
+
+def _notes(run: Run, items: list[dict[str, Any]], *, proposed: bool) -> list[str]:
+    notes = [f"Puts back run {run.pk}, exactly the fields it sent, only where they are still as it left them."]
+    if any(item["send"].get("HttpTokens") == "optional" for item in items):
+        notes.append("These answer IMDSv1 again afterwards: this loosens security.")
+    if proposed:
+        notes.append("Proposed by the watch: these had IMDSv1 calls refused since they require IMDSv2.")
+    return notes

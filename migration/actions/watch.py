@@ -1,0 +1,142 @@
+"""The day after: refused calls of what a run has changed, told to people; past the threshold its wave is paused and
+putting back just those is proposed.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from django.db import transaction
+
+from migration.actions import audit, notifications, rollback, runs
+from migration.actions.errors import Refused
+from migration.domain import policy as policies
+from migration.domain.watching import Heard, hear, outcome
+from migration.enums import ChangeState, ResourceKind, RunState, Severity, WatchState
+from migration.models import Change, InstanceDay, Run, Wave
+from migration.queries.evidence import rejected_hours
+
+if TYPE_CHECKING:
+    from migration.domain.readiness import Hours
+
+log = structlog.get_logger(__name__)
+
+LATE = timedelta(hours=3)  # the last hours of a watch are read by the hourly pass that comes after them
+
+
+def tend(*, now: datetime) -> int:
+    """Look at every run that is watched. Returns how many had refused calls."""
+    calling = 0
+    for run in Run.objects.filter(watch=WatchState.WATCHING).select_related("account", "request", "wave"):
+        calling += bool(look(run, now=now))
+    return calling
+
+
+def look(run: Run, *, now: datetime) -> list[Change]:
+    """What was heard of the run's instances so far, written down. Returns the changes with refused calls."""
+    changes = list(
+        run.changes.filter(state=ChangeState.VERIFIED, kind=ResourceKind.INSTANCE, called_at__isnull=False)
+        .select_related("instance")
+        .order_by("pk")
+    )
+    until = min(now, run.watch_until) if run.watch_until else now
+    heard = _heard(changes, until=until)
+    with transaction.atomic():
+        moved = [change for change in changes if _write_down(change, heard[change.pk])]
+        Change.objects.bulk_update(moved, ["rejected_calls", "rejected_hour"], batch_size=500)
+        calling = [change for change in changes if change.rejected_calls]
+        if calling and moved:
+            _tell(run, calling, now=now)
+        if run.watch_until is not None and now >= run.watch_until + LATE:
+            _end(run, [heard[change.pk] for change in changes], now=now)
+    return calling
+
+
+def _heard(changes: Sequence[Change], *, until: datetime) -> dict[int, Heard]:
+    since = {change.instance_id: change.called_at for change in changes if change.called_at}
+    days: dict[int, dict[date, Hours]] = {}
+    if since:
+        first = min(since.values()).astimezone(UTC).date()
+        rows = InstanceDay.objects.filter(instance__in=list(since), day__gte=first, rejected_measured_hours__gt=0)
+        for row in rows.iterator(chunk_size=2000):
+            days.setdefault(row.instance_id, {})[row.day] = rejected_hours(row)
+    return {
+        change.pk: hear(days.get(change.instance_id or 0, {}), since=change.called_at, until=until)
+        for change in changes
+        if change.called_at
+    }
+
+
+def _write_down(change: Change, heard: Heard) -> bool:
+    """Put it on the row; False when it says nothing new."""
+    if (change.rejected_calls, change.rejected_hour) == (heard.calls, heard.last):
+        return False
+    change.rejected_calls, change.rejected_hour = heard.calls, heard.last
+    return True
+
+
+def _tell(run: Run, calling: list[Change], *, now: datetime) -> None:
+    """Who calls, what it belongs to, what to do. Beyond the policy's threshold nothing of the wave goes on."""
+    terms = policies.of_plan(run.request.plan.get("policy") or {})
+    beyond = len(calling) > terms.max_rejecting
+    if beyond:
+        _hold_the_wave(run, len(calling), now=now)
+        _propose(run, calling, now=now)
+    notifications.add(
+        key=f"watch-{run.pk}-{len(calling)}",
+        kind="refused_calls",
+        subject=f"Run {run.pk}: {len(calling)} of its instances have IMDSv1 calls refused",
+        lines=[_line(change) for change in calling],
+        path=f"/runs/{run.pk}/",
+        account=run.account,
+        severity=Severity.CRITICAL if beyond else Severity.WARNING,
+        now=now,
+    )
+
+
+def _line(change: Change) -> str:
+    row = change.instance
+    of = f" of {row.asg_name}" if row is not None and row.asg_name else ""
+    when = f", last in the hour of {change.rejected_hour:%Y-%m-%d %H:%M} UTC" if change.rejected_hour else ""
+    return (
+        f"{change.name or change.resource_id}{of}: {change.rejected_calls:,} refused{when}. Update what calls on it, "
+        "or put it back before its cached credentials run out (about six hours)."
+    )
+
+
+def _hold_the_wave(run: Run, calling: int, *, now: datetime) -> None:
+    """Pause what is still to come: the wave's other runs, and those that would begin."""
+    if run.wave is None or run.wave.paused_because:
+        return
+    reason = f"{calling} instances of run {run.pk} have IMDSv1 calls refused."
+    held = Wave.objects.filter(pk=run.wave.pk, paused_because="").update(paused_because=reason)
+    if not held:
+        return
+    audit.append(verb="wave.paused", object_type="Wave", object_id=run.wave.pk, reason=reason, now=now)
+    for other in Run.objects.filter(wave=run.wave, state=RunState.RUNNING).select_related("account"):
+        runs.pause(run=other, reason=f"Its wave {run.wave.name} is paused: {reason}", now=now)
+
+
+def _propose(run: Run, calling: list[Change], *, now: datetime) -> None:
+    """A draft that puts back just those, in the name of who asked for the run; deciding is for people."""
+    owner = run.request.requested_by
+    if owner is None or run.undone_by.exists():
+        return
+    try:
+        rollback.draft(run=run, by=owner, changes=calling, now=now, proposed=True)
+    except Refused as refusal:
+        log.info("no_rollback_proposed", run_id=run.pk, why=str(refusal))
+
+
+def _end(run: Run, heard: list[Heard], *, now: datetime) -> None:
+    state = outcome(heard)
+    if Run.objects.filter(pk=run.pk, watch=WatchState.WATCHING).update(watch=state, watched_at=now):
+        audit.append(
+            verb=f"run.watch_{state}",
+            object_type="Run",
+            object_id=run.pk,
+            account_id=run.account.account_id,
+            after={"instances": len(heard), "calling": sum(bool(one.calls) for one in heard)},
+            now=now,
+        )
