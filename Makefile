@@ -30,7 +30,7 @@ demo: venv ## the whole product on this machine, on a pretend AWS: http://127.0.
 
 test: venv ## every test; what is absent (browser, PostgreSQL, Redis) is skipped loudly, and fails when CI=true
 	@$(BIN)/python -m tests.on_postgres
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 check: venv ## lint, types, floors, migrations, templates, compose, Dockerfile
 	@$(BIN)/ruff format --check .

@@ -22,6 +22,29 @@ os.environ |= {
 }
 
 
+# Where the time goes: most of it is waiting for processes and browsers, in few tests.
+LONG = (
+    "tests/browser/",
+    "tests/chaos/",
+    "tests/journeys/",
+    "tests/benchmarks/",
+    "tests/management/",
+    "tests/actions/test_upgrade.py",
+    "tests/actions/test_usage.py",
+    "tests/tasks/test_enforcement",
+    "tests/tasks/test_isolation.py",
+    "tests/tasks/test_linked",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]):
+    """What takes long begins first; begun last, it would leave one worker alone with it. With --no-loadscope-reorder:
+    xdist by itself begins with the files that have most tests, and the longest have few.
+    """
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 @pytest.fixture(autouse=True)
 def _flushable_audit_log(request: pytest.FixtureRequest):
     """Tests with real transactions end with a flush, and a flush is just what the triggers refuse."""

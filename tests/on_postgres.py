@@ -15,7 +15,8 @@ def main() -> int:
     try:
         with services.postgres() as database:
             print("The tests that touch tables, on PostgreSQL:", flush=True)
-            words = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", *FOLDERS, *sys.argv[1:]]
+            workers = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+            words = [sys.executable, "-m", "pytest", *workers, *FOLDERS, *sys.argv[1:]]
             return subprocess.run(words, env=os.environ | {"DATABASE_URL": database}, check=False).returncode
     except pytest.skip.Exception as absent:
         print(f"SKIPPED: {absent}", flush=True)

@@ -1,16 +1,20 @@
 """The product as real processes: a pretend AWS over HTTP, web, worker and beat, each of which a test may kill."""
 
+import atexit
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from tests.services import HOST, free_port, wait_for_port
 
 ROOT = Path(__file__).resolve().parent.parent
 MANAGE = str(ROOT / "manage.py")
+DATABASE = "imdsdash.sqlite3"
 
 
 @dataclass
@@ -94,7 +99,7 @@ class House:
             with psycopg.connect(address) as connection:
                 row = connection.execute(query.encode()).fetchone()
         else:
-            with contextlib.closing(sqlite3.connect(self.folder / "imdsdash.sqlite3", timeout=20)) as connection:
+            with contextlib.closing(sqlite3.connect(self.folder / DATABASE, timeout=20)) as connection:
                 row = connection.execute(query).fetchone()
         return None if row is None else row[0]
 
@@ -165,12 +170,42 @@ class Sandbox:
 
 @contextlib.contextmanager
 def house(folder: Path, fleet: dict[str, Any] | None, **more: str) -> Iterator[tuple[House, Sandbox]]:
-    """An installation with a running pretend AWS (the demo organisation without a fleet); all of it is ended."""
+    """An installation with its tables and a running pretend AWS (the demo organisation without a fleet); all of it is
+    ended. With a DATABASE_URL the tables are the caller's to make.
+    """
     port = free_port()
     url = f"http://{HOST}:{port}"
+    one = House(folder, environment(folder, AWS_ENDPOINT_URL=url, **more))
+    if "DATABASE_URL" not in more:
+        shutil.copy(migrated(), folder / DATABASE)
+    fleet_words: list[str] = []
+    if fleet is not None:
+        (folder / "fleet.json").write_text(json.dumps(fleet))
+        fleet_words = ["--fleet", str(folder / "fleet.json")]
+    try:
+        one.start("sandbox", sys.executable, MANAGE, "sandbox", "--port", str(port), *fleet_words)
+        wait_for_port(port)
+        yield one, Sandbox(url)
+    finally:
+        for process in reversed(one.processes):
+            process.end()
+
+
+@cache
+def migrated() -> Path:
+    """An SQLite database as `manage.py migrate` makes it: run once in a test process, for it takes seconds."""
+    folder = Path(tempfile.mkdtemp(prefix="imdsdash-tables-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    House(folder, environment(folder)).manage("migrate", "--verbosity", "0")
+    with contextlib.closing(sqlite3.connect(folder / DATABASE)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # all of it in the one file
+    return folder / DATABASE
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """All that an installation is told, and nothing of this machine's AWS set-up."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "HOME") if name in os.environ}
-    environment = kept | {
-        "AWS_ENDPOINT_URL": url,
+    return kept | {
         "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
         "AWS_REGION": "us-east-1",
@@ -187,15 +222,3 @@ def house(folder: Path, fleet: dict[str, Any] | None, **more: str) -> Iterator[t
         "PYTHONUNBUFFERED": "1",
         **more,
     }
-    one = House(folder, environment)
-    fleet_words: list[str] = []
-    if fleet is not None:
-        (folder / "fleet.json").write_text(json.dumps(fleet))
-        fleet_words = ["--fleet", str(folder / "fleet.json")]
-    try:
-        one.start("sandbox", sys.executable, MANAGE, "sandbox", "--port", str(port), *fleet_words)
-        wait_for_port(port)
-        yield one, Sandbox(url)
-    finally:
-        for process in reversed(one.processes):
-            process.end()

@@ -5,7 +5,7 @@ is neither a call nor a silence; where one could change the name, the name is sa
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -47,6 +47,7 @@ class _Seen:
     known: int
     unknown: int
     days: list[date]
+    looked_at: int  # days of which an hour is known
     measured: int  # days of which at least half the hours are known
     elsewhere: float  # the part of the other days on which the hours it calls in are known; 1 where there are none
     gaps: int  # the other days on which they are not
@@ -60,12 +61,19 @@ def name(days: Mapping[date, Hours]) -> Pattern:
     if not seen.calling:
         gaps = f"; {seen.unknown} hours are not known" if seen.unknown else ""
         return Pattern(Rhythm.NONE, f"No call in {seen.known} measured hours{gaps}.", certain=not seen.unknown)
-    found = _hourly(seen, days) or _rare(seen) or _steps(seen, days) or _daily(seen, days) or _office(seen)
+    found = (
+        _hourly(seen, days)
+        or _rare(seen)
+        or _steps(seen, days)
+        or _daily(seen, days)
+        or _office(seen)
+        or _partly(seen, days)
+    )
     rhythm, words = found or (
         Rhythm.IRREGULAR,
         f"At no fixed time: in {len(seen.calling)} of {seen.known} measured hours",
     )
-    short = "" if seen.measured >= MONTH else f"; {_days(seen.measured)} too few to tell a monthly job"
+    short = "" if seen.measured >= MONTH else f"; {_days(seen)} too few to tell a monthly job"
     gaps = f"; {seen.unknown} hours are not known" if seen.unknown else ""
     return Pattern(rhythm, f"{words}{gaps}{short}.", certain=not seen.unknown)
 
@@ -73,16 +81,22 @@ def name(days: Mapping[date, Hours]) -> Pattern:
 def _look(days: Mapping[date, Hours]) -> _Seen:
     calling = [(day, hour) for day in sorted(days) for hour, value in enumerate(days[day]) if value]
     known = sum(value is not None for hours in days.values() for value in hours)
+    looked_at = sum(any(value is not None for value in hours) for hours in days.values())
     measured = sum(2 * sum(value is not None for value in hours) >= HOURS for hours in days.values())
     on, at = {day for day, _ in calling}, {hour for _, hour in calling}
     others = [hours for day, hours in days.items() if day not in on]
     quiet = sum(all(hours[hour] is not None for hour in at) for hours in others)
     share = quiet / len(others) if others else 1.0
-    return _Seen(calling, known, HOURS * len(days) - known, sorted(days), measured, share, len(others) - quiet)
+    return _Seen(
+        calling, known, HOURS * len(days) - known, sorted(days), looked_at, measured, share, len(others) - quiet
+    )
 
 
-def _days(count: int) -> str:
-    return "1 measured day is" if count == 1 else f"{count} measured days are"
+def _days(seen: _Seen) -> str:
+    """What there is of days. "14 measured days" beside "196 hours are not known" must not count days hardly known."""
+    if seen.measured < seen.looked_at:
+        return f"{seen.measured or 'none'} of {seen.looked_at} days measured for half their hours, which is"
+    return "1 measured day is" if seen.measured == 1 else f"{seen.measured} measured days are"
 
 
 def _hourly(seen: _Seen, days: Mapping[date, Hours]) -> tuple[Rhythm, str] | None:
@@ -105,16 +119,58 @@ def _rare(seen: _Seen) -> tuple[Rhythm, str] | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Hours of the day, `every` so many from `first` on, in which it calls where they were measured."""
+
+    every: int
+    first: int
+    calls: int  # hours with calls, of those `measured`
+    measured: int
+    covered: bool  # each of its hours, and the silence between them, was measured about as often as any
+
+
 def _steps(seen: _Seen, days: Mapping[date, Hours]) -> tuple[Rhythm, str] | None:
     """In each second, third, ... hour of the day, counted from some hour, and hardly in another."""
+    for one in _stepping(seen, days):
+        if one.covered:
+            words = f"Every {one.every} hours, from {one.first:02}:00 UTC on: in {one.calls} of {one.measured}"
+            return Rhythm.STEPS, f"{words} such hours"
+    return None
+
+
+def _partly(seen: _Seen, days: Mapping[date, Hours]) -> tuple[Rhythm, str] | None:
+    """Such a rhythm in part of the day. The rest was not measured, so it is not named, nor called irregular."""
+    for one in _stepping(seen, days):
+        words = f"Every {one.every} hours while it was measured: in {one.calls} of {one.measured} such hours"
+        rest = "At other hours of the day it was hardly measured, so no rhythm can be told"
+        return Rhythm.UNKNOWN, f"{words}. {rest}"
+    return None
+
+
+def _stepping(seen: _Seen, days: Mapping[date, Hours]) -> Iterator[_Step]:
+    """The steps that what was measured agrees with, the shortest first."""
+    known = [sum(days[day][hour] is not None for day in seen.days) for hour in range(HOURS)]
+    calls = Counter(hour for _, hour in seen.calling)
     for step in STEPS:
         first = Counter(hour % step for _, hour in seen.calling).most_common(1)[0][0]
         hours = range(first, HOURS, step)
-        measured = sum(days[day][hour] is not None for day in seen.days for hour in hours)
-        count = sum(hour in hours for _, hour in seen.calling)
-        if measured >= HOURS // step * 2 and count >= MOST * measured and count >= MOST * len(seen.calling):
-            return Rhythm.STEPS, f"Every {step} hours, from {first:02}:00 UTC on: in {count} of {measured} such hours"
-    return None
+        measured, count = sum(known[hour] for hour in hours), sum(calls[hour] for hour in hours)
+        if (
+            measured >= HOURS // step * 2
+            and count >= max(MOST * measured, MOST * len(seen.calling))
+            and all(2 * calls[hour] >= known[hour] for hour in hours)
+        ):
+            yield _Step(step, first, count, measured, _covered(known, hours))
+
+
+def _covered(known: list[int], hours: range) -> bool:
+    """Each of these hours on two days at least and on half as many as the best known one, and the others likewise on
+    the whole: an hour that is never measured must not be claimed, nor silence where nobody looked.
+    """
+    often = max(2, max(known) / 2)
+    others = [count for hour, count in enumerate(known) if hour not in hours]
+    return all(known[hour] >= often for hour in hours) and sum(others) >= often * len(others)
 
 
 def _once(seen: _Seen) -> tuple[Rhythm, str] | None:

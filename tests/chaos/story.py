@@ -37,7 +37,6 @@ def staff(one: House) -> list[Process]:
 
 
 def prepare(one: House) -> None:
-    one.manage("migrate", "--verbosity", "0")
     one.manage("collect")
     assert one.ask(APPROVE) == SIZE
 

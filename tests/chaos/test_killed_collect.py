@@ -13,12 +13,11 @@ from django.utils import timezone
 from benchmarks.resume import compare
 from migration.tasks.scope import asked_until
 from tests import fleets
-from tests.processes import MANAGE, House, Process, Sandbox, house
+from tests.processes import DATABASE, MANAGE, House, Process, Sandbox, house
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
 SIZE = 400  # instances of a Region; DescribeInstances takes two calls, for AWS may give an empty page first
 CALLS = {"profile": "office", "calls_per_hour": 20}
-DATABASE = "imdsdash.sqlite3"
 
 
 def fleet() -> dict:
@@ -42,7 +41,6 @@ def test_a_collect_that_is_killed_twice_goes_on_and_ends_with_the_rows_of_one_le
         folder.mkdir()
     wait_until_no_hour_ends()
     with house(folders[0], fleet(), IMDSDASH_AWS_READ_TIMEOUT="60", IMDSDASH_LEASE_SECONDS="90") as (alone, sandbox):
-        alone.manage("migrate", "--verbosity", "0")
         shutil.copy(folders[0] / DATABASE, folders[1])
         killed = House(folders[1], alone.environment | {"IMDSDASH_DATA_DIR": str(folders[1])}, alone.processes)
         alone.manage("collect")

@@ -15,36 +15,53 @@ from celery import Celery
 from migration.enums import Outcome
 from tests import fleets, services
 from tests.chaos.story import FLEET, POINTS, kill_and_settle
-from tests.processes import House, Process, Sandbox, house
+from tests.processes import House, Process, Sandbox, environment, house
 
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "eu-north-1", "ap-southeast-2", "ap-northeast-1")
 OPERATIONS = ("DescribeInstances", "GetInstanceMetadataDefaults", "ListMetrics", "GetMetricData")
 
 
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a database that `manage.py migrate` made, for installations to copy: migrating takes seconds."""
+    with services.postgres() as server:
+        address = create(server)
+        folder = tmp_path_factory.mktemp("tables")
+        House(folder, environment(folder, DATABASE_URL=address)).manage("migrate", "--verbosity", "0")
+        yield address
+
+
+def create(server: str, like: str = "template1") -> str:
+    """A new database on the server of this address, a copy of the one called `like`; its address."""
+    name = f"chaos_{time.time_ns()}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}"'.encode())
+    return server.rsplit("/", 1)[0] + f"/{name}"
+
+
 @contextmanager
-def production(folder: Path, fleet: dict[str, Any], **more: str) -> Iterator[tuple[House, Sandbox]]:
+def production(tables: str, folder: Path, fleet: dict[str, Any], **more: str) -> Iterator[tuple[House, Sandbox]]:
     """An installation on a database of its own."""
-    with services.postgres() as database, services.redis() as redis:
-        name = f"chaos_{time.time_ns()}"
-        with psycopg.connect(database, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        address = database.rsplit("/", 1)[0] + f"/{name}"
+    with services.redis() as redis:
+        address = create(tables, like=tables.rsplit("/", 1)[1])
         with house(folder, fleet, DATABASE_URL=address, REDIS_URL=redis, **more) as (one, sandbox):
             yield one, sandbox
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("point", POINTS)
-def test_a_killed_worker_loses_nothing_and_writes_nothing_a_third_time(tmp_path: Path, point: str):
-    with production(tmp_path, FLEET) as (one, sandbox):
+def test_a_killed_worker_loses_nothing_and_writes_nothing_a_third_time(tables: str, tmp_path: Path, point: str):
+    with production(tables, tmp_path, FLEET) as (one, sandbox):
         kill_and_settle(one, sandbox, point)
 
 
 @pytest.mark.chaos
-def test_workers_share_the_scopes_and_finish_those_of_one_that_was_killed_or_stopped(tmp_path: Path):
+def test_workers_share_the_scopes_and_finish_those_of_one_that_was_killed_or_stopped(tables: str, tmp_path: Path):
     """One story, for an installation takes long to start: sharing, a kill, a worker that comes back too late."""
-    with production(tmp_path, fleet(), IMDSDASH_AWS_READ_TIMEOUT="60", IMDSDASH_LEASE_SECONDS="90") as (one, sandbox):
-        one.manage("migrate", "--verbosity", "0")
+    with production(tables, tmp_path, fleet(), IMDSDASH_AWS_READ_TIMEOUT="60", IMDSDASH_LEASE_SECONDS="90") as (
+        one,
+        sandbox,
+    ):
         workers = [one.worker("first")]
 
         shared(one, sandbox, workers)

@@ -1,5 +1,6 @@
 """The rhythm of calls: a table of cases, and that a hole never makes it more certain."""
 
+import re
 from datetime import date, timedelta
 
 import pytest
@@ -106,6 +107,76 @@ def test_a_nightly_job_of_which_most_nights_are_unknown_gets_no_rarer_name(count
     assert found.rhythm is Rhythm.UNKNOWN
     assert "the same hours were not measured: no rhythm can be told" in found.words
     assert not found.certain
+
+
+def test_a_daily_job_of_an_instance_that_runs_by_day_only_is_daily():
+    found = name(series(14, lambda _, h: (9 * (h == 10)) if 8 <= h < 18 else None))
+
+    assert found.rhythm is Rhythm.DAILY
+    assert found.words == (
+        "Daily, in the hour from 10:00 UTC: 14 of 14 days; 196 hours are not known; "
+        "none of 14 days measured for half their hours, which is too few to tell a monthly job."
+    )
+
+
+@pytest.mark.parametrize("nightly", [set(), {2, 18}], ids=["quiet", "calling"])
+def test_two_nights_are_too_few_to_make_a_daily_job_one_of_every_few_hours(nightly):
+    awake = {FIRST, FIRST + timedelta(days=1)}
+    found = name(series(20, lambda d, h: (9 * (h in {10, *nightly})) if 8 <= h < 18 or d in awake else None))
+
+    assert found.rhythm is Rhythm.DAILY
+
+
+def test_an_hour_of_a_rhythm_that_was_measured_and_quiet_refutes_it():
+    found = name(series(14, lambda _, h: 9 * (h % 4 == 2 and h != 22)))
+
+    assert found.rhythm is not Rhythm.STEPS
+
+
+def test_silence_between_the_calls_that_was_not_measured_is_no_silence():
+    found = name(series(3, lambda _, h: 9 if h % 4 == 2 else None))
+
+    assert found.rhythm is Rhythm.UNKNOWN
+    assert "no rhythm can be told" in found.words
+
+
+def test_a_rhythm_of_which_some_hours_were_never_measured_is_told_as_far_as_it_was_seen():
+    found = name(series(14, lambda _, h: (9 * (h % 2 == 0)) if 8 <= h < 18 else None))
+
+    assert found.rhythm is Rhythm.UNKNOWN
+    assert found.words.startswith(
+        "Every 2 hours while it was measured: in 70 of 70 such hours. At other hours of the day it was hardly "
+        "measured, so no rhythm can be told; 196 hours are not known"
+    )
+    assert not found.certain
+
+
+def test_a_rhythm_outlives_one_hour_of_the_day_that_is_never_measured():
+    found = name(series(14, lambda _, h: None if h == 5 else 9 * (h % 6 == 1)))
+
+    assert found.rhythm is Rhythm.STEPS
+    assert not found.certain
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    data=st.data(), step=st.sampled_from([2, 3, 4, 6, 8, 12, 24]), first=st.integers(0, 23), count=st.integers(2, 21)
+)
+def test_every_hour_of_a_rhythm_that_is_named_was_measured_and_called_in(data, step, first, count):
+    measured = data.draw(st.sets(st.integers(0, 23), min_size=1))
+    awake = data.draw(st.sets(st.integers(0, count - 1), max_size=4))  # days on which all hours were measured
+    days = series(
+        count,
+        lambda d, h: 9 * ((h - first) % step == 0) if h in measured or (d - FIRST).days in awake else None,
+    )
+    found = name(days)
+
+    claim = re.match(r"Every (\d+) hours, from (\d\d):00 UTC on", found.words)
+    assert bool(claim) == (found.rhythm is Rhythm.STEPS)
+    for hour in range(int(claim[2]), 24, int(claim[1])) if claim else ():
+        known = [hours[hour] for hours in days.values() if hours[hour] is not None]
+        assert len(known) >= 2
+        assert sum(map(bool, known)) >= len(known) / 2
 
 
 @settings(max_examples=200, deadline=None)

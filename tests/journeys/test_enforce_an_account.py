@@ -23,7 +23,6 @@ FLEET = fleets.pair(
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Sandbox, str]]:
     with house(tmp_path_factory.mktemp("house"), FLEET, IMDSDASH_EXTERNAL_ID=fleets.EXTERNAL_ID) as (one, sandbox):
-        one.manage("migrate", "--verbosity", "0")
         for name in ("viewer", "engineer", "approver"):
             one.manage("people", "add", name, "--role", name, "--password-stdin", stdin=f"{PASSWORD}\n")
         one.manage("accounts", "add", fleets.MEMBER, "--name", "payments-prod")

@@ -40,7 +40,6 @@ def fewest_metric_calls(asked: list[dict]) -> int:
 
 def test_a_thousand_instances_in_three_regions_take_the_fewest_calls_there_are(tmp_path: Path):
     with house(tmp_path, fleets.thousand(), IMDSDASH_BACKFILL_DAYS="63") as (one, sandbox):
-        one.manage("migrate", "--verbosity", "0")
         told = json.loads(one.manage("collect", "--json").strip().splitlines()[-1])
         made = Counter(call["operation"] for call in sandbox.calls())
         asked = sandbox.calls(operation="GetMetricData")
@@ -65,7 +64,6 @@ def one(tmp_path_factory: pytest.TempPathFactory):
         }
     ]
     with house(tmp_path_factory.mktemp("house"), fleet) as (made, sandbox):
-        made.manage("migrate", "--verbosity", "0")
         made.manage("collect")  # so that every test, in whatever order, finds the account known
         yield made, sandbox
 

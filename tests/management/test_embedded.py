@@ -10,7 +10,6 @@ from tests.processes import house
 def test_the_account_of_the_credentials_is_collected_by_the_timetable_alone(tmp_path: Path):
     """Nobody runs `collect`: beat nudges, and a worker listens to the queue it nudges in."""
     with house(tmp_path, fleets.alone({"count": 2, **fleets.QUIET})) as (one, _):
-        one.manage("migrate", "--verbosity", "0")
         process, _ = one.up()
         until = time.monotonic() + 60
         while time.monotonic() < until and not collected(one):
