@@ -54,6 +54,12 @@ def triggers(switch: str) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _no_anchors_of_this_machine(settings, tmp_path_factory: pytest.TempPathFactory):
+    """Those of the installation in var/ say nothing about the log of a test."""
+    settings.AUDIT_ANCHOR_FILE = tmp_path_factory.getbasetemp() / "no-anchors-here.jsonl"
+
+
+@pytest.fixture(autouse=True)
 def _no_edge_outlives_its_test():
     """Sessions and clients are kept per process; the next test has another pretend AWS."""
     from migration.tasks import edges

@@ -77,7 +77,8 @@ def _anchor(line: str) -> Anchor | None:
             if moment is None or isinstance(seq, bool) or not 0 <= seq <= LAST_SEQ:
                 return None
             return Anchor(moment, seq, sealed) if re.fullmatch(r"[0-9a-f]{64}", sealed) else None
-    return None
+        case _:
+            return None
 
 
 def _moment(text: str) -> datetime | None:
