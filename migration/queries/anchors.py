@@ -86,7 +86,7 @@ def standing(file: Path, *, now: datetime) -> Standing:
     try:
         anchors = kept(file) or Anchors()
     except Unreadable as error:
-        return Standing(trouble=str(error), late=True)
+        return Standing(trouble=str(error))
     newest = anchors.newest(now)
     against = contradictions(anchors.told) if anchors.told else []
     since = newest.at if newest else AuditEvent.objects.order_by("seq").values_list("at", flat=True).first()

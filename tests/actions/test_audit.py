@@ -53,7 +53,7 @@ def test_the_database_refuses_to_empty_the_log():
 def test_no_event_takes_the_place_of_another(column):
     """REPLACE on SQLite removes a row without a trigger on DELETE; on PostgreSQL it is an UPDATE."""
     three_events()
-    columns = [field.column for field in AuditEvent._meta.concrete_fields]
+    columns = [str(field.column) for field in AuditEvent._meta.concrete_fields]
     own = {"id": "id + 10", "seq": "seq + 10", "hash": "'another'"} | {column: column, "reason": "'forged'"}
     forged = f"({', '.join(columns)}) SELECT {', '.join(own.get(name, name) for name in columns)}"
     words = {
