@@ -74,7 +74,7 @@ def test_an_anchor_is_written_and_told_and_then_the_log_agrees_with_it(log, file
     assert say("anchor") == f"Event 3 was anchored in {file} before on this day; nothing was written.\n"
 
     assert say("verify", "--anchors") == (
-        f"3 events, and the chain holds.\n1 anchors in {file}, and the log agrees with all.\n"
+        f"3 events, and the chain holds.\nAnchors in {file}: 1. The log agrees with all of them.\n"
     )
 
 
@@ -125,7 +125,7 @@ def test_without_being_asked_no_anchor_is_looked_at(log, file):
     [
         (None, "There is no file {file}, so no anchor was checked."),
         ("", "There is no anchor in {file}, so none was checked."),
-        ("{good}broken off", "Line 2 of {file} is no anchor. The log agrees with the others, 1 in number."),
+        ("{good}broken off", "Line 2 of {file} is no anchor. The log agrees with the others: 1."),
     ],
 )
 def test_what_was_asked_and_could_not_be_checked_is_2(log, file, content, sentence):

@@ -71,10 +71,10 @@ class Command(HouseCommand):
         for wrong in contradictions(found.told)[:1]:
             raise _does_not_hold(wrong.first_bad, wrong.why)
         if found.malformed:
-            raise Unreadable(f"{malformed(file, found)} The log agrees with the others, {len(found.told)} in number.")
+            raise Unreadable(f"{malformed(file, found)} The log agrees with the others: {len(found.told)}.")
         if not found.told:
             raise Unreadable(f"There is no anchor in {file}, so none was checked.")
-        self.stdout.write(f"{len(found.told)} anchors in {file}, and the log agrees with all.")
+        self.stdout.write(f"Anchors in {file}: {len(found.told)}. The log agrees with all of them.")
 
 
 def _does_not_hold(seq: int, why: str) -> CommandError:
