@@ -26,7 +26,8 @@ ENV PATH=/app/.venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     IMDSDASH_DATA_DIR=/data
 RUN groupadd --gid 10001 imdsdash \
-    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin imdsdash
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin imdsdash \
+    && install --directory --owner=10001 --group=10001 --mode=0700 /anchors
 WORKDIR /app
 COPY --from=build /app /app
 COPY --from=build --chown=10001:10001 /data /data

@@ -85,6 +85,9 @@ try:
     DATA_DIR.mkdir(parents=True, exist_ok=True)
 except OSError as error:
     refuse("IMDSDASH_DATA_DIR", f"is {DATA_DIR}, which cannot be made: {error.strerror}.")
+AUDIT_ANCHOR_FILE = Path(env.str("IMDSDASH_AUDIT_ANCHOR_FILE", default="") or DATA_DIR / "audit-anchors.jsonl")
+if AUDIT_ANCHOR_FILE.is_dir() or not AUDIT_ANCHOR_FILE.parent.is_dir():
+    refuse("IMDSDASH_AUDIT_ANCHOR_FILE", f"is {AUDIT_ANCHOR_FILE}, which is not a file in a folder that exists.")
 
 # --- Django ----------------------------------------------------------------------------------------
 DEBUG = flag("IMDSDASH_DEBUG", default=False)
@@ -289,6 +292,7 @@ CELERY_TASK_ROUTES = {
     "migration.tasks.linked.*": {"queue": "collect"},
     "migration.tasks.probe.*": {"queue": "collect"},
     "migration.tasks.retention.*": {"queue": "collect"},
+    "migration.tasks.audit.*": {"queue": "enforce"},  # short, and every hour
     "migration.tasks.enforcement.*": {"queue": "enforce"},
     "migration.tasks.verification.*": {"queue": "enforce"},
     "migration.tasks.waivers.*": {"queue": "enforce"},
@@ -344,6 +348,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "migration.tasks.retention.prune",
         "schedule": crontab(hour="3", minute="17"),
         "options": {"expires": 3600},
+    },
+    "anchor-the-audit-log": {  # once a day; every hour there is one more try, until the day has its anchor
+        "task": "migration.tasks.audit.anchor",
+        "schedule": crontab(minute="41"),
+        "options": {"expires": 3000},
     },
 }
 

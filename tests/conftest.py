@@ -65,15 +65,22 @@ def triggers(switch: str) -> None:
 
     from migration.models import AuditHead
 
-    module = import_module("migration.migrations.0002_audit_is_append_only")
-    postgres = connection.vendor == "postgresql"
-    off = module.POSTGRES_OFF if postgres else module.SQLITE_OFF
-    on = module.POSTGRES if postgres else module.SQLITE
+    engine = "POSTGRES" if connection.vendor == "postgresql" else "SQLITE"
+    names = ("0002_audit_is_append_only", "0016_audit_truncate")
+    first, second = (vars(import_module(f"migration.migrations.{name}")) for name in names)
+    off = [*second[f"{engine}_OFF"], *first[f"{engine}_OFF"]]
+    on = [*first[engine], *second[engine]] if switch == "on" else []
     with connection.cursor() as cursor:
-        for statement in [*off, *(on if switch == "on" else [])]:
+        for statement in [*off, *on]:
             cursor.execute(statement)
     if switch == "on":
         AuditHead.objects.get_or_create(pk=1)
+
+
+@pytest.fixture(autouse=True)
+def _no_anchors_of_this_machine(settings, tmp_path_factory: pytest.TempPathFactory):
+    """Those of the installation in var/ say nothing about the log of a test."""
+    settings.AUDIT_ANCHOR_FILE = tmp_path_factory.getbasetemp() / "no-anchors-here.jsonl"
 
 
 @pytest.fixture(autouse=True)

@@ -55,3 +55,11 @@ def test_a_way_out_that_cannot_work_is_refused_at_the_start(tmp_path, environmen
     assert done.returncode == 1
     assert done.stderr.startswith(f"imdsdash: {sentence}")
     assert "hunter2" not in done.stderr
+
+
+@pytest.mark.parametrize("place", ["missing/anchors.jsonl", "."])
+def test_a_file_for_anchors_that_cannot_be_written_is_refused_at_the_start(tmp_path, place):
+    done = start(tmp_path, IMDSDASH_AUDIT_ANCHOR_FILE=str(tmp_path / place))
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"imdsdash: IMDSDASH_AUDIT_ANCHOR_FILE is {tmp_path / place}, which is not a file")

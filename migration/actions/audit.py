@@ -10,11 +10,11 @@ import structlog
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 
+from migration.domain.anchors import GENESIS
 from migration.domain.plan import canonical
 from migration.models import AuditEvent, AuditHead
 
 SYSTEM = "imdsdash"
-GENESIS = "0" * 64
 Actor = AbstractBaseUser | AnonymousUser | None
 SEALED = (
     "seq",
@@ -92,20 +92,29 @@ def seal(event: AuditEvent) -> str:
 
 
 def verify() -> Broken | None:
-    """The first place where the chain does not hold, or None. Reads the log once, in order."""
-    expected_seq, expected_prev = 1, GENESIS
+    """The first place where the chain does not hold, or None. Reads the log once, in order, while others may write."""
+    head = _head()  # before the events: what is written while they are read stands behind it
+    last, prev = 0, GENESIS
     for event in _events():
-        if event.seq != expected_seq:
-            return Broken(expected_seq, f"event {expected_seq} is missing")
-        if event.prev_hash != expected_prev:
+        if event.seq != last + 1:
+            return Broken(last + 1, f"event {last + 1} is missing")
+        if event.prev_hash != prev:
             return Broken(event.seq, f"event {event.seq} does not follow the one before it")
         if event.hash != seal(event):
             return Broken(event.seq, f"event {event.seq} was changed after it was written")
-        expected_seq, expected_prev = event.seq + 1, event.hash
-    head = AuditHead.objects.filter(pk=1).first() or AuditHead(pk=1)
-    if (head.seq, head.hash) != (expected_seq - 1, expected_prev):
-        return Broken(expected_seq, f"the log ends at event {expected_seq - 1} and its head says {head.seq}")
-    return None
+        if event.seq == head.seq and event.hash != head.hash:
+            return Broken(event.seq, f"event {event.seq} is not the one the head of the log names")
+        last, prev = event.seq, event.hash
+    grown = head.seq < last
+    if grown:
+        head = _head()
+    if (head.seq, head.hash) == (last, prev) or (grown and last < head.seq):
+        return None
+    return Broken(min(head.seq, last) + 1, f"the log ends at event {last} and its head says {head.seq}")
+
+
+def _head() -> AuditHead:
+    return AuditHead.objects.filter(pk=1).first() or AuditHead(pk=1)
 
 
 def _events() -> Iterator[AuditEvent]:

@@ -1,6 +1,7 @@
 """Doors for Celery: primitives in, one action called, the outcome into a row. A message is only a nudge."""
 
 from migration.tasks import (
+    audit,
     callers,
     collection,
     discovery,
@@ -15,6 +16,7 @@ from migration.tasks import (
 )
 
 __all__ = [
+    "audit",
     "callers",
     "collection",
     "discovery",

@@ -7,8 +7,10 @@ from typing import Concatenate, ParamSpec, cast
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
 from django_htmx.middleware import HtmxDetails
 
+from migration.actions import audit
 from migration.domain.permissions import Action
 from migration.models import Account, EnforcementRequest, Instance, Run, Waiver
 from migration.queries import instance as instances
@@ -43,19 +45,55 @@ SENTENCES = {
 }
 
 
+LOOKING = ("GET", "HEAD", "OPTIONS")
+
+
+class Denied(PermissionDenied):
+    """What the person may not do, and in which account, where it is of one."""
+
+    def __init__(self, action: Action, account: Account | None = None) -> None:
+        super().__init__(SENTENCES[action])
+        self.account_id = account.account_id if account else ""
+
+
 def allowed(action: Action) -> Callable[[View[P]], Page[P]]:
-    """Let through who holds a role for the action somewhere; everybody else gets 403 with a sentence."""
+    """Let through who holds a role for the action somewhere; everybody else gets 403 with a sentence. Who was refused
+    when doing something, and not only looking, stands in the audit log.
+    """
 
     def decorate(view: View[P]) -> Page[P]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-            if not can(request.user, action):
-                raise PermissionDenied(SENTENCES[action])
-            return view(cast("SignedIn", request), *args, **kwargs)
+            try:
+                _somewhere(request, action)
+                return view(cast("SignedIn", request), *args, **kwargs)
+            except Denied as denied:
+                _record(cast("SignedIn", request), denied)
+                raise
 
         return cast("Page[P]", guarded)
 
     return decorate
+
+
+def _somewhere(request: HttpRequest, action: Action) -> None:
+    if not can(request.user, action):
+        raise Denied(action)
+
+
+def _record(request: SignedIn, denied: Denied) -> None:
+    page = request.resolver_match
+    if request.method in LOOKING or page is None:
+        return
+    audit.append(
+        verb="denied",
+        object_type="Page",
+        object_id=" ".join(map(str, (page.view_name, *page.kwargs.values())))[:64],
+        account_id=denied.account_id,
+        reason=str(denied),
+        by=request.user,
+        now=timezone.now(),
+    )
 
 
 def account_for(user: User, action: Action, account_id: str) -> Account:
@@ -101,4 +139,4 @@ def instance_for(user: User, action: Action, pk: int) -> Instance:
 
 def require(user: User, action: Action, account: Account) -> None:
     if not can(user, action, account):
-        raise PermissionDenied(SENTENCES[action])
+        raise Denied(action, account)

@@ -22,8 +22,8 @@ from migration.domain.permissions import Action
 from migration.domain.schedule import Cadences
 from migration.forms import AuditFilterForm, QualityFilterForm
 from migration.models import Account
+from migration.queries import anchors, collection, completeness, fleet, health
 from migration.queries import audit as log
-from migration.queries import collection, completeness, fleet, health
 from migration.queries import cost as counted
 from migration.queries import notifications as outbox
 from migration.queries.access import can, visible_accounts
@@ -206,5 +206,7 @@ def audit(request: SignedIn) -> HttpResponse:
         "page": log.page(request.user, filters, before=form.before_seq(), size=settings.IMDSDASH_PAGE_SIZE),
         "first": form.before_seq() is None,
         "query": query_without(request, "before"),
+        "anchored": anchors.standing(settings.AUDIT_ANCHOR_FILE, now=timezone.now()),
+        "anchor_file": settings.AUDIT_ANCHOR_FILE,
     }
     return render(request, "migration/audit.html", context)

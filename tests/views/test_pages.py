@@ -89,7 +89,7 @@ def _one_more(author, decider):
         ("approvals", 11),
         ("runs", 10),
         ("data_quality", 24),
-        ("audit", 9),
+        ("audit", 10),
     ],
 )
 @pytest.mark.parametrize("rows", [1, 3])

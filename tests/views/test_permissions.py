@@ -3,7 +3,10 @@
 import pytest
 from django.urls import reverse
 
+from migration.enums import Role
+from migration.models import AuditEvent, Grant
 from migration.urls import urlpatterns
+from tests import factories
 from tests.views.conftest import World
 
 ROLES = ("anonymous", "nobody", "viewer", "engineer", "approver", "admin")
@@ -142,3 +145,26 @@ def test_each_role_gets_what_the_matrix_says(world, as_, case):
         assert (answer.status_code, answer.url) == (302, f"{reverse('login')}?next={url}")
     else:
         assert answer.status_code == expected
+    assert AuditEvent.objects.filter(verb="denied").exists() == (method == "POST" and expected == NO)
+
+
+def test_who_is_refused_is_in_the_audit_log_with_page_reason_and_address(world, as_):
+    as_("viewer").post(address("approve_plan", world), SENT["approve_plan"])
+
+    told = AuditEvent.objects.get()
+    assert (told.actor, told.object_type, told.object_id) == ("viewer", "Page", f"approve_plan {world.waiting.pk}")
+    assert (told.account_id, told.reason, told.source_ip) == ("", "This needs the role Approver.", "127.0.0.1")
+    assert told.request_id
+
+
+def test_who_is_refused_over_one_account_is_told_to_those_who_decide_over_it(world, client):
+    person = factories.user("elsewhere")
+    other = factories.account()
+    Grant.objects.create(user=person, role=Role.VIEWER, account=world.account)
+    Grant.objects.create(user=person, role=Role.APPROVER, account=other)
+    client.force_login(person)
+
+    client.post(address("approve_plan", world), SENT["approve_plan"])
+
+    told = AuditEvent.objects.get()
+    assert (told.verb, told.account_id) == ("denied", world.account.account_id)
