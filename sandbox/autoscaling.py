@@ -103,8 +103,17 @@ def _take_source(call: Call, group: Group) -> bool:
     group.template_id, group.template_version = spec["LaunchTemplateId"], spec["Version"]
     group.configuration, group.overrides, group.mixed = "", overrides, bool(policy)
     # Whether AWS keeps a distribution that is left out, its text says both ways: here it is lost.
-    group.distribution = dict(told.get("InstancesDistribution", {})) if policy else {}
+    group.distribution = _distribution(told.get("InstancesDistribution", {})) if policy else {}
     return True
+
+
+def _distribution(given: dict[str, Any]) -> dict[str, Any]:
+    strategy = given.get("SpotAllocationStrategy", DISTRIBUTION["SpotAllocationStrategy"])
+    if "SpotInstancePools" in given and strategy != "lowest-price":
+        raise AwsError(
+            "ValidationError", "SpotInstancePools option is only available with the lowest-price allocation strategy."
+        )
+    return dict(given)
 
 
 def _override(call: Call, given: dict[str, Any]) -> dict[str, Any]:

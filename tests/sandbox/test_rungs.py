@@ -199,6 +199,21 @@ def test_a_distribution_that_is_left_out_is_lost(autoscaling):
     assert (found["OnDemandBaseCapacity"], found["SpotAllocationStrategy"]) == (0, "lowest-price")
 
 
+def test_pools_are_refused_where_the_strategy_has_none(autoscaling, refused):
+    """`SpotInstancePools` is valid only when the strategy is lowest-price [BC]; here Describe tells of its default
+    all the same, as AWS is at its worst.
+    """
+    source = {"LaunchTemplateSpecification": {"LaunchTemplateName": "web", "Version": "2"}}
+    policy = {"LaunchTemplate": source, "InstancesDistribution": SPOT}
+    asked = {"AutoScalingGroupName": "mixed", "MixedInstancesPolicy": policy}
+    autoscaling.update_auto_scaling_group(**asked)
+    told = group(autoscaling, "mixed")["MixedInstancesPolicy"]["InstancesDistribution"]
+    assert told["SpotInstancePools"] == 2
+
+    asked["MixedInstancesPolicy"] = {"LaunchTemplate": source, "InstancesDistribution": told}
+    refused("ValidationError", autoscaling.update_auto_scaling_group, **asked)
+
+
 def test_a_version_that_is_not_there_is_refused(autoscaling, refused):
     asked = {"AutoScalingGroupName": "one", "LaunchTemplate": {"LaunchTemplateName": "web", "Version": "9"}}
 
@@ -249,6 +264,46 @@ def test_a_declarative_policy_speaks_with_its_own_message_and_a_dry_run_does_not
         error = refused("OperationNotPermitted", modify, HttpTokensEnforced="enabled")
         assert "Ask platform@example.com." in str(error)
         refused("DryRunOperation", modify, HttpTokensEnforced="enabled", DryRun=True)
+
+
+def level(ec2):
+    told = ec2.get_instance_metadata_defaults()["AccountLevel"]
+    return {name: value for name, value in told.items() if name != "ManagedBy"}
+
+
+def test_what_no_call_names_keeps_its_value_and_no_preference_takes_it_away(ec2):
+    """`no-preference`, and -1 for the hop limit; a missing key means no preference [BC]."""
+    ec2.modify_instance_metadata_defaults(HttpTokens="required", HttpPutResponseHopLimit=2)
+    ec2.modify_instance_metadata_defaults(HttpTokensEnforced="enabled")
+    assert level(ec2) == {"HttpTokens": "required", "HttpPutResponseHopLimit": 2, "HttpTokensEnforced": "enabled"}
+
+    ec2.modify_instance_metadata_defaults(HttpTokensEnforced="no-preference", HttpPutResponseHopLimit=-1)
+
+    assert level(ec2) == {"HttpTokens": "required"}
+
+
+def test_a_dry_run_does_not_find_out_that_enforcement_would_refuse(ec2, refused):
+    """It tests permission; UnsupportedOperation is found by the call itself [BC; UG-exist; open: domain.md 9]."""
+    instance = ec2.describe_instances()["Reservations"][0]["Instances"][0]["InstanceId"]
+    asked = {"InstanceId": instance, "HttpTokens": "optional"}
+    ec2.modify_instance_metadata_defaults(HttpTokensEnforced="enabled")
+
+    refused("DryRunOperation", ec2.modify_instance_metadata_options, DryRun=True, **asked)
+    refused("UnsupportedOperation", ec2.modify_instance_metadata_options, **asked)
+
+    ec2.modify_instance_metadata_defaults(HttpTokensEnforced="disabled")
+    ec2.modify_instance_metadata_options(**asked)
+
+
+def test_enforcement_of_a_declarative_policy_cannot_be_switched_off_and_takes_the_way_back(refused):
+    """The account cannot change those settings [ORG-decl], and enforcement refuses rollback [UG-exist]."""
+    managed = {"defaults": {"managed_by": "declarative-policy", "http_tokens_enforced": "enabled"}}
+    with start(fleet(regions={"us-east-1": managed})) as running:
+        own = Clients(running)("ec2")
+        instance = own.describe_instances()["Reservations"][0]["Instances"][0]["InstanceId"]
+        refused("OperationNotPermitted", own.modify_instance_metadata_defaults, HttpTokensEnforced="disabled")
+        asked = {"InstanceId": instance, "HttpTokens": "optional"}
+        refused("UnsupportedOperation", own.modify_instance_metadata_options, **asked)
 
 
 def writes(ec2):
