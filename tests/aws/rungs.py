@@ -3,12 +3,17 @@
 from functools import cache
 from typing import Any
 
+from migration.aws.enforcer import WRITERS
+from migration.aws.ladder import READERS, Mark
 from migration.aws.pace import Pace
 from migration.aws.sessions import Edge, Limits, Target
+from migration.domain import ladder
 from tests import fleets
 
 REGION = "us-east-1"
 DISK = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": "snap-1", "VolumeSize": 30, "VolumeType": "gp3"}}
+TOKEN = "imdsdash-change-7"
+SPEC = {"LaunchTemplateId": "lt-1", "LaunchTemplateName": "web", "Version": "1"}
 SCRATCH = {"DeviceName": "/dev/xvdb", "Ebs": {"VolumeSize": 8}}
 
 
@@ -43,6 +48,43 @@ def target(role: str) -> Target:
 
 
 READER, ENFORCER = target("reader"), target("enforcer")
+
+
+class Scripted:
+    """An edge that gives these answers, one after the other, and keeps what it was asked."""
+
+    def __init__(self, *answers: dict[str, Any]) -> None:
+        self.answers = list(answers)
+        self.asked: list[dict[str, Any]] = []
+
+    def ask(self, *words: object, **params: Any):
+        self.asked.append({"operation": words[-1], **params})
+        return self.answers.pop(0)
+
+
+def write(kind, resource_id, before, send, token=TOKEN, *, by=None):
+    return WRITERS[kind](by or edge(), ENFORCER, REGION, resource_id, before, send, token)
+
+
+def read(kind, resource_id, *, source=1, token=TOKEN):
+    return READERS[kind](edge(), READER, REGION, [resource_id], {resource_id: Mark(source, token)})[resource_id]
+
+
+def group_change(sandbox, name="mixed", version="2"):
+    """A change as it is planned: what was read, and the same with another version."""
+    before = read(ladder.GROUP, name).state
+    after = ladder.with_version(ladder.GROUP, waiting(before), int(version))
+    return ladder.GROUP, name, before, after
+
+
+def waiting(value):
+    """The same, with every version still to be made."""
+    if isinstance(value, dict):
+        made = {key: waiting(inner) for key, inner in value.items()}
+        if "LaunchTemplateId" in made:
+            made["Version"] = {ladder.MADE_BY: made["LaunchTemplateId"]}
+        return made
+    return [waiting(inner) for inner in value] if isinstance(value, list) else value
 
 
 def member(sandbox: Any) -> Any:

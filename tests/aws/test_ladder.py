@@ -9,7 +9,7 @@ from migration.aws.enforcer import WRITERS
 from migration.aws.ladder import READERS, Mark
 from migration.domain import ladder as rungs
 from migration.domain.ladder import Seen
-from tests.aws.rungs import DISK, ENFORCER, READER, REGION, SCRATCH, edge, fleet, image, member, template
+from tests.aws.rungs import DISK, ENFORCER, READER, REGION, SCRATCH, Scripted, edge, fleet, image, member, template
 
 ABSENT = "lt-0123456789abcdef0"
 NOTHING = dict.fromkeys(rungs.DEFAULTS)
@@ -94,18 +94,6 @@ def test_a_template_a_service_keeps_is_told_as_its(aws):
 
 def test_a_source_that_is_not_shown_is_absent(aws):
     assert version(aws(fleet()), Mark(9, "change-1")) is None
-
-
-class Scripted:
-    """An edge that gives these answers, one after the other, and keeps what it was asked."""
-
-    def __init__(self, *answers: dict[str, Any]) -> None:
-        self.answers = list(answers)
-        self.asked: list[dict[str, Any]] = []
-
-    def ask(self, *words: object, **params: Any):
-        self.asked.append({"operation": words[-1], **params})
-        return self.answers.pop(0)
 
 
 def numbered(number: int, **more: Any) -> dict[str, Any]:
