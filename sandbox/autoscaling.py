@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sandbox import ids
+from sandbox import ids, permissions
 from sandbox.calls import Call, operation
 from sandbox.ec2.launch import launch
-from sandbox.ec2.templates import find_template
+from sandbox.ec2.templates import find_template, find_version
 from sandbox.errors import AwsError
 from sandbox.paging import paged
 from sandbox.protocol import iso
@@ -15,6 +15,15 @@ from sandbox.world import Group, LaunchConfiguration
 
 if TYPE_CHECKING:
     from sandbox.instances import Instance
+
+DISTRIBUTION: Final = {
+    "OnDemandAllocationStrategy": "prioritized",
+    "OnDemandBaseCapacity": 0,
+    "OnDemandPercentageAboveBaseCapacity": 100,
+    "SpotAllocationStrategy": "lowest-price",
+    "SpotInstancePools": 2,
+}
+"""What a mixed instances policy has where nothing else is given."""
 
 
 def members(call: Call, name: str) -> list[Instance]:
@@ -24,19 +33,20 @@ def members(call: Call, name: str) -> list[Instance]:
 
 @operation("autoscaling", "CreateAutoScalingGroup", writes=True)
 def create_auto_scaling_group(call: Call) -> dict[str, Any]:
-    """A group from a launch template; its members take the template's MetadataOptions."""
+    """A group from a launch template, a launch configuration or a mixed instances policy; its members take the
+    MetadataOptions of that.
+    """
     name = call.params["AutoScalingGroupName"]
     if name in call.region.groups:
         raise AwsError("AlreadyExists", f"AutoScalingGroup by this name already exists - {name}")
-    spec = call.params.get("LaunchTemplate")
-    configuration = call.params.get("LaunchConfigurationName", "")
-    if not spec and configuration not in call.region.configurations:
-        raise AwsError("ValidationError", "The sandbox makes groups from a LaunchTemplate or a launch configuration.")
     desired = int(call.params.get("DesiredCapacity", call.params["MinSize"]))
-    group = Group(name, "", "", desired, call.now, configuration=configuration)
-    if spec:
-        template = find_template(call.region, spec.get("LaunchTemplateId"), spec.get("LaunchTemplateName"))
-        group.template_id, group.template_version = template.template_id, str(spec.get("Version") or "$Default")
+    group = Group(name, "", "", desired, call.now)
+    if not _take_source(call, group):
+        raise AwsError(
+            "ValidationError",
+            "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or "
+            "MixedInstancesPolicy parameter.",
+        )
     group.minimum, group.maximum = int(call.params["MinSize"]), int(call.params["MaxSize"])
     group.tags = {tag["Key"]: tag.get("Value", "") for tag in call.params.get("Tags", [])}
     if desired:
@@ -59,19 +69,78 @@ def _scale_out(call: Call, group: Group, count: int) -> None:
 
 @operation("autoscaling", "UpdateAutoScalingGroup", writes=True)
 def update_auto_scaling_group(call: Call) -> dict[str, Any]:
-    """Another template version or capacity; more capacity is launched at once, less terminates the oldest."""
+    """Another source or capacity; more capacity is launched at once, less terminates the oldest."""
     group = find_group(call, call.params["AutoScalingGroupName"])
-    spec = call.params.get("LaunchTemplate")
-    if spec:
-        group.template_id = find_template(
-            call.region, spec.get("LaunchTemplateId"), spec.get("LaunchTemplateName")
-        ).template_id
-        group.template_version = str(spec.get("Version") or "$Default")
+    if group.operator:
+        raise AwsError("OperationNotPermitted", f"The group {group.name} is managed by {group.operator}.")
+    with call.world.lock:
+        _take_source(call, group)
     group.minimum = int(call.params.get("MinSize", group.minimum))
     group.maximum = int(call.params.get("MaxSize", group.maximum))
     _set_desired(call, group, int(call.params.get("DesiredCapacity", group.desired)))
     call.applied = True
     return {}
+
+
+def _take_source(call: Call, group: Group) -> bool:
+    """Launch from what the call names, one of three, from now on; False when it names none."""
+    given = [
+        name for name in ("LaunchTemplate", "LaunchConfigurationName", "MixedInstancesPolicy") if call.params.get(name)
+    ]
+    if len(given) > 1:
+        raise AwsError("ValidationError", f"A request must not contain both {given[0]} and {given[1]}.")
+    if not given:
+        return False
+    told = call.params[given[0]]
+    if given == ["LaunchConfigurationName"]:
+        if told not in call.region.configurations:
+            raise AwsError("ValidationError", f"Launch configuration name not found - {told}")
+        group.configuration, group.mixed = told, False
+        return True
+    policy = told.get("LaunchTemplate", {}) if given == ["MixedInstancesPolicy"] else {}
+    spec = _checked(call, policy.get("LaunchTemplateSpecification", {}) if policy else told)
+    overrides = [_override(call, one) for one in policy.get("Overrides", [])]
+    group.template_id, group.template_version = spec["LaunchTemplateId"], spec["Version"]
+    group.configuration, group.overrides, group.mixed = "", overrides, bool(policy)
+    # Whether AWS keeps a distribution that is left out, its text says both ways: here it is lost.
+    group.distribution = _distribution(told.get("InstancesDistribution", {})) if policy else {}
+    return True
+
+
+def _distribution(given: dict[str, Any]) -> dict[str, Any]:
+    strategy = given.get("SpotAllocationStrategy", DISTRIBUTION["SpotAllocationStrategy"])
+    if "SpotInstancePools" in given and strategy != "lowest-price":
+        raise AwsError(
+            "ValidationError", "SpotInstancePools option is only available with the lowest-price allocation strategy."
+        )
+    return dict(given)
+
+
+def _override(call: Call, given: dict[str, Any]) -> dict[str, Any]:
+    if "LaunchTemplateSpecification" not in given:
+        return dict(given)
+    return {**given, "LaunchTemplateSpecification": _checked(call, given["LaunchTemplateSpecification"])}
+
+
+def _checked(call: Call, spec: dict[str, Any]) -> dict[str, Any]:
+    """The specification as DescribeAutoScalingGroups tells it.
+
+    It is tried as a launch by the caller, who needs ec2:RunInstances; id and name together are refused.
+    """
+    template_id, name = spec.get("LaunchTemplateId"), spec.get("LaunchTemplateName")
+    if bool(template_id) == bool(name):
+        raise AwsError("ValidationError", "Valid requests must contain either launchTemplateId or LaunchTemplateName")
+    version = str(spec.get("Version") or "$Default")
+    try:
+        template = find_template(call.region, template_id, name)
+        find_version(template, version)
+    except AwsError as error:
+        raise AwsError(
+            "ValidationError", f"You must use a valid fully-formed launch template. {error.message}"
+        ) from error
+    if not permissions.may(call.account, call.principal, "ec2:RunInstances", call.request.region):
+        raise AwsError("AccessDenied", f"You are not authorized to use launch template: {template.template_id}", 403)
+    return {"LaunchTemplateId": template.template_id, "LaunchTemplateName": template.name, "Version": version}
 
 
 @operation("autoscaling", "SetDesiredCapacity", writes=True)
@@ -178,10 +247,15 @@ def _launches(call: Call, group: Group) -> dict[str, Any]:
     if group.configuration:
         return {"LaunchConfigurationName": group.configuration}
     own = _template_spec(call, group.template_id, group.template_version)
-    if not group.overrides:
+    if not group.mixed:
         return {"LaunchTemplate": own}
     policy = {"LaunchTemplateSpecification": own, "Overrides": group.overrides}
-    return {"MixedInstancesPolicy": {"LaunchTemplate": policy, "InstancesDistribution": {}}}
+    return {
+        "MixedInstancesPolicy": {
+            "LaunchTemplate": policy,
+            "InstancesDistribution": {**DISTRIBUTION, **group.distribution},
+        }
+    }
 
 
 def _member(call: Call, instance: Instance) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a role may do: a reader cannot write, an enforcer can write two things; an account may deny more."""
+"""What a role may do: a reader cannot write, an enforcer can write the rungs; an account may deny more."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ _ALLOWED: Final = {
     "enforcer": (
         "ec2:ModifyInstanceMetadataOptions", "ec2:ModifyInstanceMetadataDefaults", "ec2:DescribeInstances",
         "ec2:DescribeInstanceStatus", "ec2:GetInstanceMetadataDefaults", "ec2:DescribeRegions",
+        "ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate", "ec2:DescribeLaunchTemplateVersions",
+        "ec2:ModifyImageAttribute", "autoscaling:UpdateAutoScalingGroup", "autoscaling:DescribeAutoScalingGroups",
+        "ec2:RunInstances",
     ),
     "user-data": ("ec2:DescribeInstanceAttribute",),
     "admin": ("*",),
@@ -31,11 +34,16 @@ def check(account: Account, principal: Principal, request: Request) -> None:
     action = f"{request.service}:{request.operation}"
     if action == "sts:GetCallerIdentity":
         return
+    if not may(account, principal, action, request.region):
+        raise denied(request, principal.arn)
+
+
+def may(account: Account, principal: Principal, action: str, region: str) -> bool:
+    """Whether the role allows the action and the account does not deny it."""
     allowed = any(fnmatchcase(action, pattern) for pattern in _ALLOWED[principal.kind])
     if principal.kind == "reader" and action == "ec2:DescribeInstanceAttribute":
         allowed = False  # people keep secrets in user data
-    if not allowed or any(_denies(rule, action, request.region) for rule in account.deny):
-        raise denied(request, principal.arn)
+    return allowed and not any(_denies(rule, action, region) for rule in account.deny)
 
 
 def _denies(rule: str, action: str, region: str) -> bool:

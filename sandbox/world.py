@@ -101,7 +101,8 @@ class LaunchTemplate:
 class Group:
     """An Auto Scaling group; its members are the instances that carry its name.
 
-    It launches from a template, from a launch configuration, or with `overrides` (names of LaunchTemplateOverrides).
+    It launches from a template, from a launch configuration, or by a mixed instances policy: then with `overrides`
+    (names of LaunchTemplateOverrides) and `distribution` (names of InstancesDistribution, those that were given).
     """
 
     name: str
@@ -114,6 +115,8 @@ class Group:
     tags: dict[str, str] = field(default_factory=dict)
     configuration: str = ""
     overrides: list[dict[str, Any]] = field(default_factory=list)
+    distribution: dict[str, Any] = field(default_factory=dict)
+    mixed: bool = False
     operator: str = ""
 
 
@@ -130,6 +133,8 @@ class Region:
     groups: dict[str, Group] = field(default_factory=dict)
     configurations: dict[str, LaunchConfiguration] = field(default_factory=dict)
     spot_requests: dict[str, SpotRequest] = field(default_factory=dict)
+    client_tokens: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=dict)
+    """What each ClientToken asked, and was answered, by operation and token."""
 
     def held(self) -> tuple[Instance, ...]:
         """Its instances, copied at once, so that a launch in another thread does not disturb a listing."""

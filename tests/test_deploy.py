@@ -23,13 +23,24 @@ TEMPLATES = sorted(DEPLOY.glob("*.yaml"))
 MODULES = sorted((DEPLOY / "terraform").rglob("*.tf"))
 Statement = dict[str, Any]
 
-# name: JSON file, (template, resource), (Terraform module, document)
-POLICIES = {
-    "reader": ("reader-role.json", ("roles.yaml", "ReaderRole"), ("account", "reader")),
-    "enforcer": ("enforcer-role.json", ("roles.yaml", "EnforcerRole"), ("account", "enforcer")),
-    "monitoring": ("monitoring-role.json", ("monitoring.yaml", "MonitoringRole"), ("monitoring", "monitoring")),
-    "user data": ("user-data-role.json", ("user-data.yaml", "UserDataRole"), ("user-data", "user_data")),
-    "central": ("central-policy.json", ("central.yaml", "CentralPolicy"), ("central", "central")),
+# name: JSON file, (template, resource, and which of its policies), (Terraform module, document)
+POLICIES: dict[str, tuple[str, tuple[str, str, int], tuple[str, str]]] = {
+    "reader": ("reader-role.json", ("roles.yaml", "ReaderRole", 0), ("account", "reader")),
+    "enforcer": ("enforcer-role.json", ("roles.yaml", "EnforcerRole", 0), ("account", "enforcer")),
+    "enforcer templates": (
+        "enforcer-templates.json",
+        ("roles.yaml", "EnforcerRole", 1),
+        ("account", "enforcer_templates"),
+    ),
+    "enforcer defaults": (
+        "enforcer-defaults.json",
+        ("roles.yaml", "EnforcerRole", 2),
+        ("account", "enforcer_defaults"),
+    ),
+    "enforcer images": ("enforcer-images.json", ("roles.yaml", "EnforcerRole", 3), ("account", "enforcer_images")),
+    "monitoring": ("monitoring-role.json", ("monitoring.yaml", "MonitoringRole", 0), ("monitoring", "monitoring")),
+    "user data": ("user-data-role.json", ("user-data.yaml", "UserDataRole", 0), ("user-data", "user_data")),
+    "central": ("central-policy.json", ("central.yaml", "CentralPolicy", 0), ("central", "central")),
 }
 TRUSTS = [
     (("roles.yaml", "ReaderRole"), "account"),
@@ -50,11 +61,11 @@ def template(name: str) -> dict[str, Any]:
     return yaml.safe_load((DEPLOY / name).read_text())
 
 
-def from_template(name: str, resource: str) -> list[Statement]:
+def from_template(name: str, resource: str, which: int) -> list[Statement]:
     found = template(name)
     defaults = {key: one["Default"] for key, one in found["Parameters"].items() if "Default" in one}
     properties = found["Resources"][resource]["Properties"]
-    document = properties.get("PolicyDocument") or properties["Policies"][0]["PolicyDocument"]
+    document = properties.get("PolicyDocument") or resolved(properties["Policies"][which], defaults)["PolicyDocument"]
     return [plain(resolved(one, defaults)) for one in document["Statement"]]
 
 
@@ -141,9 +152,13 @@ def plain(statement: Statement) -> Statement:
     spelt = json.dumps(
         {key: listed(value) if key in {"Action", "Resource"} else value for key, value in statement.items()}
     )
-    partition = r"\$\{AWS::Partition\}|\$\{data\.aws_partition\.current\.partition\}|aws(?=:(?:iam|ec2):)"
+    partition = r"\$\{AWS::Partition\}|\$\{data\.aws_partition\.current\.partition\}|aws(?=:(?:iam|ec2|autoscaling):)"
     spelt = re.sub(partition, "PARTITION", spelt)
-    account = r"\$\{AWS::AccountId\}|\$\{data\.aws_caller_identity\.current\.account_id\}|(?<=:ec2:\*:)\*(?=:instance)"
+    account = (
+        r"\$\{AWS::AccountId\}|\$\{data\.aws_caller_identity\.current\.account_id\}"
+        r"|(?<=:ec2:\*:)\*(?=:(?:instance|launch-template))"
+        r"|(?<=:autoscaling:\*:)\*(?=:autoScalingGroup)|(?<=:iam::)\*(?=:role/\*)"
+    )
     made: Statement = json.loads(re.sub(account, "ACCOUNT", spelt))
     for keys in made.get("Condition", {}).values():
         keys.update({key: listed(value) for key, value in keys.items()})
@@ -161,9 +176,9 @@ def listed(value: Any) -> list[Any]:
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_the_template_says_what_the_json_says(name: str):
-    file, (in_template, resource), _ = POLICIES[name]
+    file, (in_template, resource, which), _ = POLICIES[name]
 
-    assert from_template(in_template, resource) == from_json(file)
+    assert from_template(in_template, resource, which) == from_json(file)
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -295,12 +310,88 @@ def test_the_roles_names_are_the_settings_own(settings):
     assert parameters["EnforcerRoleName"]["Default"] == settings.IMDSDASH_ENFORCER_ROLE
 
 
-def test_the_enforcer_may_only_tighten():
+BEYOND = ("enforcer templates", "enforcer defaults", "enforcer images")
+# A template that a group is to launch is checked as a launch by who says so (Auto Scaling user guide, API permissions).
+CHECKED = {"ec2:RunInstances", "ec2:CreateTags", "iam:PassRole"}
+
+
+def test_the_enforcers_policies_together_allow_what_the_writing_code_calls_and_what_aws_checks_with_it():
+    every = set().union(*(allowed(name) for name in ("enforcer", *BEYOND)))
+
+    assert every == called(AWS / "enforcer") | CHECKED
+
+
+def test_each_policy_beyond_the_instance_allows_its_own_and_no_other_does():
+    assert allowed("enforcer defaults") == {"ec2:ModifyInstanceMetadataDefaults"}
+    assert allowed("enforcer images") == {"ec2:ModifyImageAttribute"}
+    assert allowed("enforcer templates") == CHECKED | {
+        "autoscaling:DescribeAutoScalingGroups",
+        "autoscaling:UpdateAutoScalingGroup",
+        "ec2:CreateLaunchTemplateVersion",
+        "ec2:DescribeLaunchTemplateVersions",
+        "ec2:ModifyLaunchTemplate",
+    }
+
+
+def test_what_aws_checks_with_it_is_not_allowed_at_large():
+    """Launches by a launch template only, tags at a launch only, roles to EC2 only."""
+    found = {one["Action"][0]: one.get("Condition") for one in from_json("enforcer-templates.json")[:-1]}
+
+    assert {action: found[action] for action in CHECKED} == {
+        "ec2:RunInstances": {"ArnLike": {"ec2:LaunchTemplate": ["arn:PARTITION:ec2:*:ACCOUNT:launch-template/*"]}},
+        "ec2:CreateTags": {"StringEquals": {"ec2:CreateAction": ["RunInstances"]}},
+        "iam:PassRole": {"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]}},
+    }
+
+
+def test_an_image_can_be_flagged_and_not_shared():
+    """ModifyImageAttribute shares AMIs as well; such a call does not carry the key."""
+    flag, _ = from_json("enforcer-images.json")
+
+    assert flag["Condition"] == {"StringEquals": {"ec2:Attribute/ImdsSupport": ["v2.0"]}}
+
+
+def test_what_is_exempt_is_denied_in_every_policy_whose_resources_have_tags():
+    exempt = {"StringEquals": {"aws:ResourceTag/imds-exempt": ["true"]}}
+    for name in ("enforcer", "enforcer templates", "enforcer images"):
+        statements = from_json(POLICIES[name][0])
+        denied = {
+            action
+            for one in statements
+            if one["Effect"] == "Deny" and one["Condition"] == exempt
+            for action in one["Action"]
+        }
+        writes = {action for action in allowed(name) - CHECKED if ":Describe" not in action}
+        assert denied == writes, name
+
+
+def test_nothing_beyond_instances_is_allowed_unless_somebody_says_so(hcl2):
+    parameters = template("roles.yaml")["Parameters"]
+    conditions = template("roles.yaml")["Conditions"]
+    given = template("roles.yaml")["Resources"]["EnforcerRole"]["Properties"]["Policies"][1:]
+
+    for name, policy in zip(("Templates", "Defaults", "Images"), given, strict=True):
+        assert parameters[f"Allow{name}"]["Default"] == "no"
+        assert conditions[f"With{name}"] == {"Fn::Equals": [{"Ref": f"Allow{name}"}, "yes"]}
+        assert policy["Fn::If"][0] == f"With{name}"
+        assert policy["Fn::If"][2] == {"Ref": "AWS::NoValue"}
+        for module in ("account", "organization"):
+            assert blocks(hcl2, module)[f"var.allow_{name.lower()}"]["default"] is False
+
+
+def test_the_organizations_module_passes_on_every_parameter_of_the_template():
+    text = (DEPLOY / "terraform/organization/main.tf").read_text()
+
+    said = re.findall(r"^    ([A-Z]\w+) += ", text, re.MULTILINE)
+
+    assert set(said) == set(template("roles.yaml")["Parameters"])
+
+
+def test_the_enforcers_own_policy_may_only_tighten():
     found = from_json("enforcer-role.json")
     granted = [one for one in found if one["Effect"] == "Allow"]
     denied = [one["Condition"] for one in found if one["Effect"] == "Deny"]
 
-    assert called(AWS / "enforcer") <= {"ec2:ModifyInstanceMetadataOptions"}
     assert [(one["Action"], one["Condition"]) for one in granted] == [
         (["ec2:ModifyInstanceMetadataOptions"], {"StringEquals": {"ec2:Attribute/HttpTokens": ["required"]}})
     ]

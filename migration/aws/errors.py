@@ -28,7 +28,10 @@ CREDENTIAL_CODES = frozenset(
 # EC2 answers a key it cannot validate and a Region that is not enabled with the same code.
 REGION_CODES = frozenset({"AuthFailure", "OptInRequired", "RegionDisabledException"})
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-PASSING_CODES = frozenset({"InternalError", "InternalFailure", "Unavailable", "ServiceUnavailable"})
+# The last is Auto Scaling's: the group cannot be updated while it scales (UpdateAutoScalingGroup, Errors).
+PASSING_CODES = frozenset(
+    {"InternalError", "InternalFailure", "Unavailable", "ServiceUnavailable", "ScalingActivityInProgress"}
+)
 
 
 class AwsError(Exception):

@@ -19,6 +19,7 @@ from botocore.loaders import Loader, create_loader
 # service -> the operations we call; all others are left out. A service that is not named here is not cut.
 OPERATIONS = {
     "ec2": (
+        "CreateLaunchTemplateVersion",
         "DescribeImages",
         "DescribeInstanceAttribute",
         "DescribeInstances",
@@ -27,12 +28,21 @@ OPERATIONS = {
         "DescribeRegions",
         "DescribeSpotInstanceRequests",
         "GetInstanceMetadataDefaults",
+        "ModifyImageAttribute",
+        "ModifyInstanceMetadataDefaults",
         "ModifyInstanceMetadataOptions",
+        "ModifyLaunchTemplate",
     ),
     "cloudwatch": ("GetMetricData", "ListMetrics"),
-    "autoscaling": ("DescribeAutoScalingGroups", "DescribeLaunchConfigurations", "DescribeScalingActivities"),
+    "autoscaling": (
+        "DescribeAutoScalingGroups",
+        "DescribeLaunchConfigurations",
+        "DescribeScalingActivities",
+        "UpdateAutoScalingGroup",
+    ),
 }
-# (service, shape) -> the members `aws.parse` reads; all others are left out.
+# (service, shape) -> the members that are read, and of what is written those that may be sent; all others are left out.
+# A member of a request that is not here cannot be sent: botocore refuses a parameter that its model does not know.
 MEMBERS = {
     ("ec2", "DescribeInstancesResult"): ("NextToken", "Reservations"),
     ("ec2", "Reservation"): ("Instances",),
@@ -68,9 +78,17 @@ MEMBERS = {
         "Tags",
         "Operator",
     ),
-    ("ec2", "LaunchTemplateVersion"): ("LaunchTemplateId", "VersionNumber", "LaunchTemplateData"),
-    ("ec2", "ResponseLaunchTemplateData"): ("ImageId", "MetadataOptions"),
-    ("ec2", "Image"): ("ImageId", "ImdsSupport", "Name", "OwnerId"),
+    ("ec2", "LaunchTemplateVersion"): (
+        "LaunchTemplateId",
+        "VersionNumber",
+        "VersionDescription",
+        "LaunchTemplateData",
+    ),
+    # The block devices go into a new version again, with their snapshots: whole, as they came.
+    ("ec2", "ResponseLaunchTemplateData"): ("ImageId", "MetadataOptions", "BlockDeviceMappings"),
+    ("ec2", "RequestLaunchTemplateData"): ("MetadataOptions", "BlockDeviceMappings"),
+    ("ec2", "Image"): ("ImageId", "ImdsSupport", "Name", "OwnerId", "State"),
+    ("ec2", "ModifyImageAttributeRequest"): ("ImageId", "ImdsSupport", "DryRun"),
     ("ec2", "SpotInstanceRequest"): (
         "SpotInstanceRequestId",
         "State",
@@ -88,9 +106,10 @@ MEMBERS = {
         "Instances",
         "Tags",
         "Operator",
+        "Status",
     ),
-    ("autoscaling", "MixedInstancesPolicy"): ("LaunchTemplate",),
-    ("autoscaling", "LaunchTemplateOverrides"): ("InstanceType", "LaunchTemplateSpecification", "ImageId"),
+    # A mixed instances policy is sent back whole, so all of it is read.
+    ("autoscaling", "UpdateAutoScalingGroupType"): ("AutoScalingGroupName", "LaunchTemplate", "MixedInstancesPolicy"),
     ("autoscaling", "Instance"): ("LifecycleState", "LaunchConfigurationName"),
     ("autoscaling", "TagDescription"): ("Key",),
     ("autoscaling", "LaunchConfiguration"): ("LaunchConfigurationName", "ImageId", "MetadataOptions"),

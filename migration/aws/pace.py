@@ -21,9 +21,10 @@ class Rate(NamedTuple):
     refill: float
 
 
-# EC2 API throttling: non-mutating actions 100 / 20 per s. CloudWatch quotas: GetMetricData 500 per s, but 50 in older
-# accounts; 396,000 datapoints per s for data older than three hours; ListMetrics 25 per s. Organizations (its user
-# guide, "Throttling limits") by the calling account. What is not named takes OTHER. All are per account and Region.
+# EC2 API throttling: non-mutating actions 100 / 20 per s, writes above the instance 100 / 5, defaults 2 / 2. CloudWatch
+# quotas: GetMetricData 500 per s, but 50 in older accounts; 396,000 datapoints per s for data older than three hours;
+# ListMetrics 25 per s. Organizations (its user guide, "Throttling limits") by the calling account. What is not named
+# takes OTHER. All are per account and Region.
 LIMITS: Mapping[str, Rate] = {
     "DescribeInstances": Rate(100, 20),
     "DescribeInstanceAttribute": Rate(100, 20),
@@ -36,6 +37,10 @@ LIMITS: Mapping[str, Rate] = {
     "DescribeLaunchTemplates": Rate(100, 20),
     "DescribeScalingActivities": Rate(100, 20),
     "DescribeSpotInstanceRequests": Rate(100, 20),
+    "CreateLaunchTemplateVersion": Rate(100, 5),
+    "ModifyLaunchTemplate": Rate(100, 5),
+    "ModifyImageAttribute": Rate(100, 5),
+    "ModifyInstanceMetadataDefaults": Rate(2, 2),
     "LookupEvents": Rate(2, 2),  # CloudTrail quotas
     "GetMetricData": Rate(50, 50),
     "GetMetricData points": Rate(396_000, 396_000),

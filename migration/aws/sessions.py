@@ -41,6 +41,7 @@ REMEMBERED = 2000  # roles whose credentials are kept
 # named, for nothing in AWS's text says that an empty one is sent; there the content type is looked at.
 ALWAYS = {
     "AssumeRole": "Credentials",
+    "CreateLaunchTemplateVersion": "LaunchTemplateVersion",
     "DescribeAutoScalingGroups": "AutoScalingGroups",
     "DescribeImages": "Images",
     "DescribeInstances": "Reservations",
@@ -55,7 +56,9 @@ ALWAYS = {
     "GetMetricData": "MetricDataResults",
     "ListAccounts": "Accounts",
     "ListRoots": "Roots",
+    "ModifyInstanceMetadataDefaults": "Return",
     "ModifyInstanceMetadataOptions": "InstanceMetadataOptions",
+    "ModifyLaunchTemplate": "LaunchTemplate",
 }
 
 _signs: ContextVar[Any] = ContextVar("signs", default=None)  # the credentials the request at hand is signed with

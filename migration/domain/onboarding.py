@@ -26,6 +26,10 @@ ORGANIZATION_ID = "YOUR_ORGANIZATION_ID"
 CENTRAL_ACCOUNT = "YOUR_CENTRAL_ACCOUNT"
 CENTRAL_ROLE = "YOUR_CENTRAL_ROLE"
 STACK = "imdsdash-roles"
+SAY_YES = (
+    "With AllowTemplates, AllowDefaults or AllowImages (allow_templates and so on in Terraform) it may change what new "
+    "instances get as well: deploy/README.md says what each gives."
+)
 ASSUMED = re.compile(r"arn:(?P<partition>aws[\w-]*):sts::(?P<account>\d{12}):assumed-role/(?P<name>[\w+=,.@-]+)/")
 
 
@@ -120,11 +124,25 @@ def _own_policy(files: Mapping[str, str], filled: Filled) -> Step:
     return Step(
         "Allow the credentials to read",
         "imdsdash collects the account its own credentials belong to. Attach the first policy to them, and the second "
-        "if it shall enforce as well.",
+        "if it shall enforce as well. The others are for what is beyond instances: attach those you want, or none.",
         blocks=(
             Block("here-reader", "Reader policy", policy(files["reader-role.json"], filled.partition)),
             Block("here-enforcer", "Enforcer policy", policy(files["enforcer-role.json"], filled.partition), long=True),
+            *_beyond("here", files, filled),
         ),
+    )
+
+
+def _beyond(way: str, files: Mapping[str, str], filled: Filled) -> tuple[Block, ...]:
+    """The enforcer's policies for what is beyond instances; it has none of them unless somebody says so."""
+    titles = {
+        "templates": "Enforcer, launch templates and Auto Scaling groups (optional)",
+        "defaults": "Enforcer, launch defaults and HttpTokensEnforced (optional)",
+        "images": "Enforcer, AMIs: what it does can never be taken back (optional)",
+    }
+    return tuple(
+        Block(f"{way}-{name}", title, policy(files[f"enforcer-{name}.json"], filled.partition), long=True)
+        for name, title in titles.items()
     )
 
 
@@ -177,7 +195,7 @@ def _roles(files: Mapping[str, str], filled: Filled) -> Step:
     return Step(
         "Make the two roles in each account",
         "The reader looks. The enforcer sets HttpTokens=required on instances of approved plans, and can do nothing "
-        "else. Both are entered by the central role only, with your ExternalId.",
+        f"else. {SAY_YES} Both are entered by the central role only, with your ExternalId.",
         choices=(
             Choice(
                 "CloudFormation",
@@ -208,6 +226,7 @@ def _roles(files: Mapping[str, str], filled: Filled) -> Step:
                         f"Policy of {filled.enforcer_role}",
                         policy(files["enforcer-role.json"], filled.partition),
                     ),
+                    *_beyond("roles", files, filled),
                 ),
             ),
         ),
@@ -235,7 +254,7 @@ def _stack_set(files: Mapping[str, str], filled: Filled) -> Step:
         "Roll out the two roles with a StackSet",
         "In the management account, or in a delegated administrator of StackSets (then add --call-as DELEGATED_ADMIN). "
         "IAM is global, so one Region is enough; accounts that join later get the roles by themselves. r-EXAMPLE is "
-        "the root's id, which “aws organizations list-roots” tells, or the ids of some units.",
+        f"the root's id, which “aws organizations list-roots” tells, or the ids of some units. {SAY_YES}",
         choices=(
             Choice(
                 "CloudFormation",

@@ -18,6 +18,9 @@ FILES = (
     "central.yaml",
     "reader-role.json",
     "enforcer-role.json",
+    "enforcer-templates.json",
+    "enforcer-defaults.json",
+    "enforcer-images.json",
     "central-policy.json",
     "trust-policy.json",
 )

@@ -58,6 +58,8 @@ def modify_image_attribute(call: Call) -> dict[str, Any]:
     if wanted is None:
         raise AwsError("UnsupportedOperation", "The sandbox modifies no image attribute but imdsSupport.")
     support = _support(wanted)
+    if image.owner_id != call.region.account_id:
+        raise AwsError("AuthFailure", f"Not authorized for image:{image.image_id}", 403)
     call.stop_if_dry_run()
     image.imds_support = support
     call.applied = True

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import ids
 from sandbox.calls import Call, operation
+from sandbox.ec2.idempotency import once
 from sandbox.errors import AwsError
 from sandbox.paging import paged
 from sandbox.protocol import iso
@@ -75,27 +76,58 @@ def create_launch_template(call: Call) -> dict[str, Any]:
 
 @operation("ec2", "CreateLaunchTemplateVersion", writes=True)
 def create_launch_template_version(call: Call) -> dict[str, Any]:
-    """A new version: what is sent over what SourceVersion has, or only what is sent."""
-    template = _of_call(call)
+    """A new version: what is sent over what SourceVersion has, or only what is sent.
+
+    A parameter that is sent replaces the inherited one whole; whether AWS merges the members of a block is open.
+    """
+    template = _changeable(_of_call(call))
     source = call.params.get("SourceVersion")
-    data = dict(find_version(template, str(source)).data) if source else {}
+    data = _without_snapshots(find_version(template, str(source)).data) if source else {}
     data.update(call.params.get("LaunchTemplateData", {}))
     call.stop_if_dry_run()
-    version = TemplateVersion(len(template.versions) + 1, data, call.params.get("VersionDescription", ""), call.now)
-    template.versions.append(version)
-    call.applied = True
-    return {"LaunchTemplateVersion": _version(call, template, version)}
+
+    def create() -> dict[str, Any]:
+        version = TemplateVersion(len(template.versions) + 1, data, call.params.get("VersionDescription", ""), call.now)
+        template.versions.append(version)
+        return {"LaunchTemplateVersion": _version(call, template, version)}
+
+    return once(call, create)
+
+
+def _without_snapshots(data: dict[str, Any]) -> dict[str, Any]:
+    """What a version inherits: the snapshots of its source's block devices are ignored unless they are sent again."""
+    inherited = dict(data)
+    if "BlockDeviceMappings" in data:
+        inherited["BlockDeviceMappings"] = [
+            {**one, "Ebs": {name: value for name, value in one["Ebs"].items() if name != "SnapshotId"}}
+            if "Ebs" in one
+            else one
+            for one in data["BlockDeviceMappings"]
+        ]
+    return inherited
+
+
+def _changeable(template: LaunchTemplate) -> LaunchTemplate:
+    if template.operator:
+        raise AwsError(
+            "OperationNotPermitted",
+            f"The launch template '{template.template_id}' is managed by {template.operator}: it cannot be modified.",
+        )
+    return template
 
 
 @operation("ec2", "ModifyLaunchTemplate", writes=True)
 def modify_launch_template(call: Call) -> dict[str, Any]:
     """Another default version."""
-    template = _of_call(call)
+    template = _changeable(_of_call(call))
     version = find_version(template, str(call.params.get("DefaultVersion") or "$Default"))
     call.stop_if_dry_run()
-    template.default_version = version.number
-    call.applied = True
-    return {"LaunchTemplate": _template(call, template)}
+
+    def set_default() -> dict[str, Any]:
+        template.default_version = version.number
+        return {"LaunchTemplate": _template(call, template)}
+
+    return once(call, set_default)
 
 
 @operation("ec2", "DeleteLaunchTemplate", writes=True)
@@ -139,7 +171,8 @@ def describe_launch_template_versions(call: Call) -> dict[str, Any]:
         if wanted:
             pairs = [(template, find_version(template, v)) for v in wanted]
         else:
-            pairs = [(template, version) for version in reversed(template.versions)]
+            least, most = int(call.params.get("MinVersion", 1)), int(call.params.get("MaxVersion", 10_000))
+            pairs = [(template, one) for one in reversed(template.versions) if least <= one.number <= most]
     elif wanted and set(wanted) <= {"$Default", "$Latest"}:
         pairs = [(t, find_version(t, v)) for t in _shown(call) for v in wanted]
     else:

@@ -115,6 +115,7 @@ def read_groups(given: Reader, account: Account, anchor: float) -> None:
         group = Group(name, template.template_id if template else "", wanted, 0, anchor - 200 * DAY)
         group.configuration = one.choice("launch_configuration", ["", *region.configurations], "")
         group.overrides = [_override(each, region) for each in one.objects("overrides")]
+        group.mixed = bool(group.overrides)
         group.operator, group.tags = one.text("managed", ""), one.words("tags")
         one.finish()
         region.groups[name] = group

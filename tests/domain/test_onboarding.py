@@ -121,9 +121,34 @@ def test_the_central_policy_enters_the_roles_by_their_configured_names():
 def test_the_account_alone_needs_the_readers_policy_and_no_role():
     texts = blocks(Way.HERE)
 
-    assert set(texts) == {"here-reader", "here-enforcer", "test"}
+    assert set(texts) == {"here-reader", "here-enforcer", "here-templates", "here-defaults", "here-images", "test"}
     allow = json.loads(texts["here-enforcer"])["Statement"][0]
     assert allow["Resource"] == "arn:aws-us-gov:ec2:*:*:instance/*"
+
+
+@pytest.mark.parametrize(("way", "prefix"), [(Way.HERE, "here"), (Way.HAND, "roles")])
+def test_the_policies_beyond_instances_are_there_in_the_partition(way, prefix):
+    texts = blocks(way)
+
+    templates, defaults, images = (
+        json.loads(texts[f"{prefix}-{name}"])["Statement"] for name in ("templates", "defaults", "images")
+    )
+
+    launch = next(one for one in templates if one["Action"] == "ec2:RunInstances")
+    assert launch["Condition"] == {"ArnLike": {"ec2:LaunchTemplate": "arn:aws-us-gov:ec2:*:*:launch-template/*"}}
+    assert defaults[0]["Action"] == "ec2:ModifyInstanceMetadataDefaults"
+    assert images[0]["Resource"] == "arn:aws-us-gov:ec2:*::image/*"
+
+
+@pytest.mark.parametrize(("way", "title"), [(Way.HAND, "Make the two"), (Way.ORGANIZATION, "Roll out the two")])
+def test_the_parameters_named_in_words_are_the_templates_own(way, title):
+    (step,) = [one for one in onboarding.steps(way, FILES, KNOWN) if one.title.startswith(title)]
+    variables = (DEPLOY / "terraform/account/variables.tf").read_text()
+
+    for name in ("AllowTemplates", "AllowDefaults", "AllowImages"):
+        assert name in step.text
+        assert f"\n  {name}:\n" in FILES["roles.yaml"]
+        assert f'variable "allow_{name.removeprefix("Allow").lower()}"' in variables
 
 
 def test_the_stack_set_goes_to_one_region_of_the_partition_and_leaves_the_management_account_to_a_stack():

@@ -13,13 +13,17 @@ resource "aws_cloudformation_stack_set" "roles" {
   template_body    = file("${path.module}/../../roles.yaml")
 
   parameters = {
-    CentralRoleArn   = var.central_role_arn
-    ExternalId       = var.external_id
-    OrganizationId   = data.aws_organizations_organization.this.id
-    ReaderRoleName   = var.reader_role_name
-    EnforcerRoleName = var.enforcer_role_name
-    RolePath         = var.role_path
-    WithEnforcer     = var.with_enforcer ? "yes" : "no"
+    CentralRoleArn    = var.central_role_arn
+    ExternalId        = var.external_id
+    OrganizationId    = data.aws_organizations_organization.this.id
+    ReaderRoleName    = var.reader_role_name
+    EnforcerRoleName  = var.enforcer_role_name
+    RolePath          = var.role_path
+    WithEnforcer      = var.with_enforcer ? "yes" : "no"
+    AllowTemplates    = var.allow_templates ? "yes" : "no"
+    AllowDefaults     = var.allow_defaults ? "yes" : "no"
+    AllowImages       = var.allow_images ? "yes" : "no"
+    InstanceRoleNames = var.instance_role_names
   }
 
   auto_deployment {
@@ -57,11 +61,15 @@ module "management_account" {
   source = "../account"
   count  = var.call_as == "SELF" ? 1 : 0
 
-  central_role_arn   = var.central_role_arn
-  external_id        = var.external_id
-  organization_id    = data.aws_organizations_organization.this.id
-  reader_role_name   = var.reader_role_name
-  enforcer_role_name = var.enforcer_role_name
-  role_path          = var.role_path
-  with_enforcer      = var.with_enforcer
+  central_role_arn    = var.central_role_arn
+  external_id         = var.external_id
+  organization_id     = data.aws_organizations_organization.this.id
+  reader_role_name    = var.reader_role_name
+  enforcer_role_name  = var.enforcer_role_name
+  role_path           = var.role_path
+  with_enforcer       = var.with_enforcer
+  allow_templates     = var.allow_templates
+  allow_defaults      = var.allow_defaults
+  allow_images        = var.allow_images
+  instance_role_names = var.instance_role_names
 }

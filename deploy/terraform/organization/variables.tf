@@ -41,6 +41,30 @@ variable "with_enforcer" {
   default     = true
 }
 
+variable "allow_templates" {
+  description = "With true, the enforcer makes versions of launch templates, sets their defaults, and lets Auto Scaling groups launch them. Read deploy/README.md first: AWS checks that as a launch."
+  type        = bool
+  default     = false
+}
+
+variable "allow_defaults" {
+  description = "With true, the enforcer sets what new launches in a Region get, and HttpTokensEnforced."
+  type        = bool
+  default     = false
+}
+
+variable "allow_images" {
+  description = "With true, the enforcer flags AMIs with ImdsSupport v2.0, which can never be taken back."
+  type        = bool
+  default     = false
+}
+
+variable "instance_role_names" {
+  description = "With allow_templates: the roles that instances of the groups have, as a pattern of names with their paths, such as app-*."
+  type        = string
+  default     = "*"
+}
+
 variable "call_as" {
   description = "SELF in the management account; DELEGATED_ADMIN in a delegated administrator, which cannot make the management account's roles."
   type        = string

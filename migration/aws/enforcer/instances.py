@@ -1,21 +1,30 @@
 from collections.abc import Mapping
 from typing import Any
 
+from migration.aws.enforcer.sending import only, request_id
 from migration.aws.sessions import Edge, Target
 
 ALLOWED = frozenset({"HttpTokens", "HttpPutResponseHopLimit"})
 
 
-def modify_metadata_options(edge: Edge, target: Target, region: str, instance_id: str, send: Mapping[str, Any]) -> str:
+def modify_metadata_options(
+    edge: Edge, target: Target, region: str, instance_id: str, send: Mapping[str, Any], *, trial: bool = False
+) -> str:
     """Send exactly the given options for one instance, once. Returns AWS's request id.
 
     An omitted option keeps its present value (EC2 API, ModifyInstanceMetadataOptions). HttpEndpoint is refused
-    here: sending it would re-open IMDS on an instance that has it off. Raises AwsError, and ValueError for an
-    option that must not travel.
+    here: sending it would re-open IMDS on an instance that has it off. `trial`: DryRun. Raises AwsError, and
+    ValueError for an option that must not travel.
     """
-    if not send or not set(send) <= ALLOWED:
-        raise ValueError(f"only {sorted(ALLOWED)} may be sent, not {sorted(send)}")
+    only(send, ALLOWED)
     answer = edge.ask(
-        target, "ec2", region, "modify_instance_metadata_options", once=True, InstanceId=instance_id, **send
+        target,
+        "ec2",
+        region,
+        "modify_instance_metadata_options",
+        once=True,
+        InstanceId=instance_id,
+        **({"DryRun": True} if trial else {}),
+        **send,
     )
-    return str(answer.get("ResponseMetadata", {}).get("RequestId", ""))
+    return request_id(answer)
