@@ -11,7 +11,9 @@ from migration.domain.accounts import PARTITION, ROLE_ARN, partition_of
 from migration.domain.onboarding import Filled, Way
 from migration.domain.policies.texts import TITLES
 from migration.domain.policies.wanted import Attach, Kind, Wanted
-from migration.enums import FoundBy, LaunchSourceKind, Status, WaiverKind
+from migration.domain.policy import LIMITS, Terms
+from migration.domain.windows import DAYS, Window
+from migration.enums import Emergency, FoundBy, LaunchSourceKind, Status, WaiverKind
 from migration.queries import callers, waivers
 from migration.queries.account import InstanceFilters
 from migration.queries.accounts import ORDERS, AccountFilters
@@ -248,6 +250,126 @@ class WaiverFilterForm(forms.Form):
         return waivers.WaiverFilters(**(_usable(self) | {"show": _usable(self).get("show") or "active"}))
 
 
+class PolicyForm(forms.Form):
+    """What shall hold where. The numbers' bounds are the action's: it says what is wrong in a sentence."""
+
+    EVERYWHERE, UNIT, ACCOUNT = "everywhere", "ou", "account"
+    NUMBER = {"class": "form-control", "inputmode": "numeric"}
+
+    where = forms.ChoiceField(
+        choices=[(EVERYWHERE, "Everywhere"), (UNIT, "An organizational unit"), (ACCOUNT, "One account")],
+        label="Where",
+        widget=forms.Select(attrs={"class": "form-select"}),
+    )
+    target = forms.CharField(
+        max_length=700,
+        required=False,
+        label="Which",
+        help_text="The unit's path, or the account's 12 digits. Empty for everywhere. The narrowest policy holds, as a "
+        "whole.",
+        widget=forms.TextInput(
+            attrs={"class": "form-control mono", "list": "p-places", "autocomplete": "off", "spellcheck": "false"}
+        ),
+    )
+    quorum = forms.IntegerField(
+        label="Approvals by different people",
+        help_text="1 to 9. Nobody who made, edited or requested the plan is counted.",
+        widget=forms.NumberInput(attrs=NUMBER | {"min": 1, "max": 9}),
+    )
+    one_click = forms.IntegerField(
+        label="Instances that need no second person",
+        help_text="So many at most, all of them ready and without blockers. 0: never.",
+        widget=forms.NumberInput(attrs=NUMBER | {"min": 0}),
+    )
+    max_failures = forms.IntegerField(
+        label="Failures a run takes",
+        help_text="Beyond it the run pauses.",
+        widget=forms.NumberInput(attrs=NUMBER | {"min": 0}),
+    )
+    canary_minutes = forms.IntegerField(
+        label="Minutes the first instance is watched",
+        help_text="How long it may take to show data before the others follow. 0: it is only verified.",
+        widget=forms.NumberInput(attrs=NUMBER | {"min": 0}),
+    )
+    watch_hours = forms.IntegerField(
+        label="Hours of watching afterwards",
+        help_text="For refused calls. A role's credentials live for about six hours, so breakage shows late.",
+        widget=forms.NumberInput(attrs=NUMBER | {"min": 1}),
+    )
+    max_rejecting = forms.IntegerField(
+        label="Instances with refused calls a wave takes",
+        help_text="Beyond it the wave pauses.",
+        widget=forms.NumberInput(attrs=NUMBER | {"min": 0}),
+    )
+    emergency = forms.ChoiceField(
+        choices=Emergency.choices,
+        label="Who may put a run back without waiting for a second person",
+        widget=forms.Select(attrs={"class": "form-select"}),
+    )
+    window_zone = forms.CharField(
+        max_length=64,
+        required=False,
+        label="Time zone",
+        help_text="As Europe/Berlin. Empty: changes may be made at any time.",
+        widget=forms.TextInput(
+            attrs={"class": "form-control", "list": "p-zones", "autocomplete": "off", "spellcheck": "false"}
+        ),
+    )
+    window_days = forms.TypedMultipleChoiceField(
+        choices=list(enumerate(DAYS)),
+        coerce=int,
+        required=False,
+        label="Opens on",
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
+    )
+    window_start = forms.TimeField(
+        required=False,
+        label="At",
+        error_messages={"invalid": "Write the time as 22:00."},
+        widget=forms.TimeInput(format="%H:%M", attrs={"class": "form-control", "type": "time"}),
+    )
+    window_minutes = forms.IntegerField(
+        required=False,
+        label="For so many minutes",
+        help_text="Real ones: over a clock change it ends an hour earlier or later on the wall.",
+        widget=forms.NumberInput(attrs=NUMBER | {"min": 1}),
+    )
+    reason = forms.CharField(
+        max_length=2000,
+        label="Why shall it change?",
+        help_text="The second admin decides by it. It is kept in the audit log.",
+        widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or {}
+        zone, rest = said.get("window_zone"), [said.get(name) for name in ("window_days", "window_start")]
+        if not zone and (any(rest) or said.get("window_minutes")):
+            raise forms.ValidationError("A change window needs its time zone, for example Europe/Berlin.")
+        if zone and said.get("window_start") is None and "window_start" not in self.errors:
+            raise forms.ValidationError("A change window needs the time at which it opens, for example 22:00.")
+        if said.get("where") == self.EVERYWHERE and said.get("target"):
+            raise forms.ValidationError("Everywhere has no name: empty “Which”, or choose a unit or an account.")
+        if said.get("where") in {self.UNIT, self.ACCOUNT} and not said.get("target"):
+            raise forms.ValidationError("Say which: the unit's path, or the account's 12 digits.")
+        return said
+
+    def terms(self) -> Terms:
+        """Of a form that is valid."""
+        said = self.cleaned_data
+        window = None
+        if said["window_zone"]:
+            days, minutes = tuple(sorted(said["window_days"])), said["window_minutes"] or 0
+            window = Window(zone=said["window_zone"], days=days, start=said["window_start"], minutes=minutes)
+        return Terms(emergency=Emergency(said["emergency"]), window=window, **{name: said[name] for name in LIMITS})
+
+
+class PolicyDecideForm(DecideForm):
+    """With the policy that the person saw it would replace."""
+
+    replaces = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
+
+
 class ConnectForm(forms.Form):
     """What the texts to copy are filled with, as far as the person says it; none of it is secret."""
 
@@ -350,6 +472,8 @@ def first_error(form: forms.Form) -> str:
     for name, errors in form.errors.items():
         label = form.fields[name].label or name.capitalize() if name in form.fields else ""
         text = str(errors[0])
+        if text == "Enter a whole number.":
+            return f"“{label}” is not a whole number."
         return text if text != "This field is required." else f"“{label}” is empty: write a few words."
     return "The form could not be read."
 

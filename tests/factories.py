@@ -13,6 +13,7 @@ from migration.enums import (
     LaunchAnswer,
     LaunchSourceKind,
     Outcome,
+    PolicyState,
     RequestState,
     Role,
     RoleState,
@@ -29,6 +30,7 @@ from migration.models import (
     InstanceDay,
     LaunchReading,
     LaunchSource,
+    Policy,
     Run,
     Scope,
     ScopeDay,
@@ -150,6 +152,15 @@ def waiver(account: Account, *, by: User, decided_by: User | None = None, **fiel
         decided = {"state": WaiverState.ACTIVE, "decided_by": decided_by, "decided_at": NOW, "since": NOW}
         fields = decided | fields
     return Waiver.objects.create(account=account, requested_by=by, **fields)
+
+
+def policy(*, by: User | None, decided_by: User | None = None, **fields: Any) -> Policy:
+    """A policy as proposed; with somebody who decided it, an active one."""
+    fields.setdefault("reason", "The change board wants two.")
+    fields.setdefault("proposed_at", NOW)
+    if decided_by is not None:
+        fields = {"state": PolicyState.ACTIVE, "decided_by": decided_by, "decided_at": NOW} | fields
+    return Policy.objects.create(proposed_by=by, **fields)
 
 
 def change(run: Run, instance: Instance, **fields: Any) -> Change:

@@ -14,12 +14,14 @@ from migration.enums import (
     ChangeState,
     LaunchAnswer,
     Outcome,
+    PolicyState,
     RequestState,
     RoleState,
     RunState,
     Standing,
     Status,
     WaiverState,
+    WaveState,
 )
 from migration.queries.collection import Heaps
 from migration.queries.progress import Mix
@@ -64,6 +66,18 @@ STATES: Mapping[type, Mapping[str, tuple[str, str]]] = {
         WaiverState.WITHDRAWN: ("neutral", "slash-circle"),
         WaiverState.EXPIRED: ("neutral", "clock-history"),
         WaiverState.ENDED: ("neutral", "check-circle-fill"),
+    },
+    PolicyState: {
+        PolicyState.PROPOSED: ("busy", "hourglass-split"),
+        PolicyState.ACTIVE: ("good", "check-circle-fill"),
+        PolicyState.REJECTED: ("bad", "x-circle-fill"),
+        PolicyState.WITHDRAWN: ("neutral", "slash-circle"),
+        PolicyState.REPLACED: ("neutral", "clock-history"),
+    },
+    WaveState: {
+        WaveState.DRAFT: ("neutral", "file-earmark-text"),
+        WaveState.ACTIVE: ("busy", "play-circle-fill"),
+        WaveState.CLOSED: ("good", "check-circle-fill"),
     },
     RunState: {
         RunState.QUEUED: ("busy", "hourglass-split"),
@@ -168,6 +182,12 @@ def plural(count: int, noun: str) -> str:
 def account_number(value: str) -> str:
     """123456789012 -> 1234 5678 9012, as the AWS console writes it (with narrow no-break spaces)."""
     return "\u202f".join((value[:4], value[4:8], value[8:]))
+
+
+@register.filter
+def of(told: Mapping[str, str], name: str) -> str:
+    """The word for a name that has a space in it."""
+    return told.get(name, DASH)
 
 
 @register.filter

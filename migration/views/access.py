@@ -10,9 +10,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django_htmx.middleware import HtmxDetails
 
 from migration.domain.permissions import Action
-from migration.models import Account, EnforcementRequest, Instance, Run, Waiver
+from migration.models import Account, EnforcementRequest, Instance, Policy, Run, Waiver
 from migration.queries import instance as instances
-from migration.queries import plans, runs, waivers
+from migration.queries import plans, policies, runs, waivers
 from migration.queries.access import can, visible_accounts
 
 P = ParamSpec("P")
@@ -88,6 +88,15 @@ def waiver_for(user: User, action: Action, pk: int) -> Waiver:
     if found is None:
         raise Http404("No such waiver, or none that you may see.")
     require(user, action, found.account)
+    return found
+
+
+def policy_for(user: User, action: Action, pk: int) -> Policy:
+    found = policies.visible(user).filter(pk=pk).first()
+    if found is None:
+        raise Http404("No such policy, or none that you may see.")
+    if action == Action.ADMINISTER and not policies.may_administer(user, account=found.account, ou_path=found.ou_path):
+        raise PermissionDenied("This needs the role Admin over all of the policy's place.")
     return found
 
 

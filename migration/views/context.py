@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from migration.domain.permissions import Action
-from migration.queries import health, plans, waivers
+from migration.queries import health, plans, policies, waivers
 from migration.queries.access import can, roles, visible_accounts
 
 THEMES = ("auto", "light", "dark")
@@ -38,12 +38,13 @@ PAGES = (
     ("Approvals", "approvals", "check2-square", Action.VIEW, {"approvals", "plan"}),
     ("Waivers", "waivers", "pause-circle-fill", Action.VIEW, {"waivers", "waiver", "new_waiver"}),
     ("Runs", "runs", "rocket-takeoff", Action.VIEW, {"runs", "run"}),
+    ("Policies", "policies", "gear-fill", Action.ADMINISTER, {"policies", "policy", "new_policy"}),
     ("Data quality", "data_quality", "bar-chart-line", Action.VIEW, {"data_quality"}),
     ("Audit", "audit", "journal-text", Action.DECIDE, {"audit"}),
 )
 
 # What waits for the person, as a number beside the word.
-COUNTED = {"approvals": plans.waiting_for, "waivers": waivers.waiting_for}
+COUNTED = {"approvals": plans.waiting_for, "waivers": waivers.waiting_for, "policies": policies.waiting_for}
 
 
 def theme(request: HttpRequest) -> str:

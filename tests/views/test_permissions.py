@@ -19,6 +19,8 @@ AUDIT: Row = {"GET": (LOGIN, NO, NO, NO, OK, OK), "POST": (LOGIN, WRONG, WRONG, 
 CONNECT: Row = {"GET": (LOGIN, NO, NO, OK, NO, OK), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)}
 ASK: Row = {"GET": (LOGIN, NO, NO, OK, NO, OK), "POST": (LOGIN, NO, NO, CONFLICT, NO, CONFLICT)}
 END: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, DONE, DONE, DONE)}
+ADMIN: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, NO, NO, DONE)}
+PROPOSE: Row = {"GET": (LOGIN, NO, NO, NO, NO, OK), "POST": (LOGIN, NO, NO, NO, NO, CONFLICT)}
 PUBLIC: Row = {"GET": (OK,) * 6, "POST": (WRONG,) * 6}
 MATRIX: dict[str, Row] = {
     "overview": LOOK,
@@ -56,6 +58,12 @@ MATRIX: dict[str, Row] = {
     "withdraw_waiver": PLAN,
     "renew_waiver": PLAN,
     "end_waiver": END,
+    "policies": LOOK,
+    "new_policy": PROPOSE,
+    "policy": LOOK,
+    "approve_policy": ADMIN,
+    "reject_policy": ADMIN,
+    "withdraw_policy": ADMIN,
     "data_quality": LOOK,
     "send_again": PLAN,
     "role_probed": {"GET": (LOGIN, NO, STOP, STOP, STOP, STOP), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)},
@@ -77,6 +85,9 @@ SENT = {
     "withdraw_waiver": {"version": 0},
     "renew_waiver": {"reason": "The fix is late.", "expires_on": "2027-04-01"},
     "end_waiver": {"reason": "It is fixed.", "version": 0},
+    "approve_policy": {"comment": "", "version": 0},
+    "reject_policy": {"comment": "not yet", "version": 0},
+    "withdraw_policy": {"version": 0},
 }
 
 
@@ -91,6 +102,8 @@ def address(name: str, world: World) -> str:
         return reverse(name, args=[world.waived.pk])
     if name.endswith("waiver") and name != "new_waiver":
         return reverse(name, args=[world.asked.pk])
+    if name.endswith("policy") and name != "new_policy":
+        return reverse(name, args=[world.proposed.pk])
     if name == "submit_plan":
         return reverse(name, args=[world.draft.pk])
     if "plan" in name:
