@@ -241,6 +241,37 @@ class EndForm(VersionForm):
     )
 
 
+class BrakeForm(forms.Form):
+    reason = forms.CharField(
+        max_length=2000,
+        label="Why",
+        error_messages={"required": "Say why: it stands on every page while the brake is on."},
+    )
+
+
+class ReleaseForm(BrakeForm):
+    """Whoever releases the brake types the word, so that no slip of the hand does."""
+
+    WORD = "release"
+
+    reason = forms.CharField(
+        max_length=2000,
+        label="Why",
+        error_messages={"required": "Say why writing to AWS is safe again: it is kept in the audit log."},
+    )
+    typed = forms.CharField(
+        max_length=20,
+        strip=True,
+        error_messages={"required": f"Type the word {WORD}: from then on AWS is written to again."},
+    )
+
+    def clean_typed(self) -> str:
+        word: str = self.cleaned_data["typed"]
+        if word.lower() != self.WORD:
+            raise forms.ValidationError(f"Type the word {self.WORD}: from then on AWS is written to again.")
+        return word
+
+
 class WaiverFilterForm(forms.Form):
     q = forms.CharField(required=False, max_length=100, strip=True)
     kind = forms.ChoiceField(required=False, choices=[("", "Any kind"), *WaiverKind.choices])

@@ -5,6 +5,7 @@ from django.urls import path, re_path
 
 from migration.views import (
     accounts,
+    brake,
     callers,
     connect,
     executive,
@@ -64,6 +65,8 @@ urlpatterns = [
     path("runs/<int:pk>/progress/", runs.run_progress, name="run_progress"),
     path("runs/<int:pk>/stop/", runs.stop_run, name="stop_run"),
     path("runs/<int:pk>/resume/", runs.resume_run, name="resume_run"),
+    path("brake/pull/", brake.pull_brake, name="pull_brake"),
+    path("brake/release/", brake.release_brake, name="release_brake"),
     path("collection/", quality.data_quality, name="data_quality"),
     re_path(r"^collection/(?P<account_id>[0-9]{12})/probed/$", quality.role_probed, name="role_probed"),
     path("collection/messages/", quality.send_again, name="send_again"),

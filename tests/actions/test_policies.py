@@ -37,8 +37,9 @@ def shop():
 
 
 def proposal(**fields: Any) -> Proposal:
-    place = {name: fields.pop(name) for name in ("account", "ou_path", "reason") if name in fields}
-    return Proposal(**{"terms": Terms(**fields), "reason": "The change board wants two."} | place)
+    place: dict[str, Any] = {name: fields.pop(name) for name in ("account", "ou_path", "reason") if name in fields}
+    place.setdefault("reason", "The change board wants two.")
+    return Proposal(Terms(**fields), **place)
 
 
 def held(anna, ben, **fields: Any) -> Policy:
@@ -66,8 +67,8 @@ def test_what_is_proposed_holds_only_when_a_second_admin_has_agreed(shop, anna, 
 
 
 def test_every_term_is_kept_as_proposed(shop, anna, ben):
-    told = {"quorum": 3, "one_click": 20, "max_failures": 5, "canary_minutes": 45, "watch_hours": 48}
-    more = {"max_rejecting": 2, "emergency": Emergency.OWNER, "window": NIGHTS}
+    told: dict[str, Any] = {"quorum": 3, "one_click": 20, "max_failures": 5, "canary_minutes": 45, "watch_hours": 48}
+    more: dict[str, Any] = {"max_rejecting": 2, "emergency": Emergency.OWNER, "window": NIGHTS}
 
     policy = held(anna, ben, account=shop, **told, **more)
 
@@ -205,7 +206,8 @@ def test_approving_ends_what_held_in_the_same_place_and_nothing_else(shop, anna,
 
     new = held(anna, ben, ou_path="Root/Prod", quorum=4)
 
-    everywhere.refresh_from_db(), unit.refresh_from_db()
+    for row in (everywhere, unit):
+        row.refresh_from_db()
     assert (everywhere.state, unit.state, new.state) == ("active", "replaced", "active")
     assert terms_for(shop).quorum == 4
 

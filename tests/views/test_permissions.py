@@ -64,6 +64,11 @@ MATRIX: dict[str, Row] = {
     "approve_policy": ADMIN,
     "reject_policy": ADMIN,
     "withdraw_policy": ADMIN,
+    "pull_brake": STEER,
+    "release_brake": {
+        "GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG),
+        "POST": (LOGIN, NO, NO, NO, CONFLICT, CONFLICT),
+    },
     "data_quality": LOOK,
     "send_again": PLAN,
     "role_probed": {"GET": (LOGIN, NO, STOP, STOP, STOP, STOP), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)},
@@ -88,6 +93,8 @@ SENT = {
     "approve_policy": {"comment": "", "version": 0},
     "reject_policy": {"comment": "not yet", "version": 0},
     "withdraw_policy": {"version": 0},
+    "pull_brake": {"reason": "Something breaks."},
+    "release_brake": {"reason": "It was DNS.", "typed": "release"},
 }
 
 
