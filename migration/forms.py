@@ -12,6 +12,7 @@ from migration.domain.onboarding import Filled, Way
 from migration.domain.policies.texts import TITLES
 from migration.domain.policies.wanted import Attach, Kind, Wanted
 from migration.domain.policy import LIMITS, Terms
+from migration.domain.waves import account_ids
 from migration.domain.windows import DAYS, Window
 from migration.enums import Emergency, FoundBy, LaunchSourceKind, Status, WaiverKind
 from migration.queries import callers, waivers
@@ -279,6 +280,82 @@ class WaiverFilterForm(forms.Form):
 
     def filters(self) -> waivers.WaiverFilters:
         return waivers.WaiverFilters(**(_usable(self) | {"show": _usable(self).get("show") or "active"}))
+
+
+class WaveForm(forms.Form):
+    name = forms.CharField(
+        max_length=120, label="Name", widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"})
+    )
+    owner = forms.CharField(
+        max_length=200,
+        label="Owner",
+        help_text="Who answers for it.",
+        widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),
+    )
+    contact = forms.CharField(
+        max_length=200,
+        required=False,
+        label="Contact",
+        help_text="A mail address or a channel.",
+        widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),
+    )
+    due_on = forms.DateField(
+        required=False,
+        label="Due on",
+        help_text="The last day, in UTC. Empty: no day, and no straight line to compare with.",
+        error_messages={"invalid": "Write the day as 2027-02-20."},
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"class": "form-control", "type": "date"}),
+    )
+    position = forms.IntegerField(
+        label="Position",
+        help_text="The waves are listed in this order.",
+        widget=forms.NumberInput(attrs={"class": "form-control", "inputmode": "numeric", "min": 0}),
+    )
+
+
+class EditWaveForm(VersionForm, WaveForm):
+    pass
+
+
+class WaveReasonForm(VersionForm):
+    reason = forms.CharField(max_length=2000, required=False, label="Why")
+
+
+class WaveAccountForm(VersionForm):
+    account = forms.RegexField(
+        regex=r"^[0-9]{12}$", error_messages={"invalid": "An account is its 12 digits, for example 111122223333."}
+    )
+
+
+class WaveAccountsForm(VersionForm):
+    """Accounts pasted, or in a file; or both."""
+
+    MOST = 1 << 20  # bytes
+
+    accounts = forms.CharField(max_length=MOST, required=False, label="Accounts")
+    file = forms.FileField(required=False, allow_empty_file=True)
+
+    def clean_file(self) -> str:
+        file = self.cleaned_data["file"]
+        if file is None:
+            return ""
+        if file.size > self.MOST:
+            raise forms.ValidationError(f"The file is larger than {self.MOST >> 20} MB.")
+        try:
+            text: str = file.read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise forms.ValidationError("The file is not text: save it as CSV, in UTF-8.") from error
+        return text
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or {}
+        if not self.errors and not said.get("accounts", "").strip() and not said.get("file", "").strip():
+            raise forms.ValidationError("Paste account ids, or choose a file with them.")
+        return said
+
+    def said(self) -> list[str]:
+        """What both name, of a form that is valid."""
+        return [*account_ids(self.cleaned_data["accounts"]), *account_ids(self.cleaned_data["file"])]
 
 
 class PolicyForm(forms.Form):

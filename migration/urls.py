@@ -19,6 +19,7 @@ from migration.views import (
     runs,
     site,
     waivers,
+    waves,
 )
 
 ACCOUNT = r"^accounts/(?P<account_id>[0-9]{12})/"
@@ -60,6 +61,16 @@ urlpatterns = [
     path("policies/<int:pk>/approve/", policies.approve_policy, name="approve_policy"),
     path("policies/<int:pk>/reject/", policies.reject_policy, name="reject_policy"),
     path("policies/<int:pk>/withdraw/", policies.withdraw_policy, name="withdraw_policy"),
+    path("waves/", waves.wave_list, name="waves"),
+    path("waves/new/", waves.new_wave, name="new_wave"),
+    path("waves/<int:pk>/", waves.wave, name="wave"),
+    path("waves/<int:pk>/edit/", waves.edit_wave, name="edit_wave"),
+    path("waves/<int:pk>/add/", waves.add_to_wave, name="add_to_wave"),
+    path("waves/<int:pk>/remove/", waves.remove_from_wave, name="remove_from_wave"),
+    path("waves/<int:pk>/start/", waves.start_wave, name="start_wave"),
+    path("waves/<int:pk>/close/", waves.close_wave, name="close_wave"),
+    path("waves/<int:pk>/reopen/", waves.reopen_wave, name="reopen_wave"),
+    path("waves/<int:pk>/resume/", waves.resume_wave, name="resume_wave"),
     path("runs/", runs.runs, name="runs"),
     path("runs/<int:pk>/", runs.run, name="run"),
     path("runs/<int:pk>/progress/", runs.run_progress, name="run_progress"),

@@ -20,6 +20,7 @@ from migration.enums import (
     Status,
     WaiverKind,
     WaiverState,
+    WaveState,
 )
 from migration.models import (
     Account,
@@ -35,6 +36,8 @@ from migration.models import (
     Scope,
     ScopeDay,
     Waiver,
+    Wave,
+    WaveAccount,
 )
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -152,6 +155,18 @@ def waiver(account: Account, *, by: User, decided_by: User | None = None, **fiel
         decided = {"state": WaiverState.ACTIVE, "decided_by": decided_by, "decided_at": NOW, "since": NOW}
         fields = decided | fields
     return Waiver.objects.create(account=account, requested_by=by, **fields)
+
+
+def wave(*accounts: Account, by: User, **fields: Any) -> Wave:
+    """A wave with these accounts; a draft, unless it is said otherwise."""
+    fields.setdefault("name", f"wave-{next(_numbers)}")
+    fields.setdefault("owner", "Ada")
+    fields.setdefault("created_at", NOW - timedelta(days=20))
+    if fields.get("state") == WaveState.ACTIVE:
+        fields.setdefault("started_at", NOW - timedelta(days=14))
+    made = Wave.objects.create(created_by=by, **fields)
+    WaveAccount.objects.bulk_create(WaveAccount(wave=made, account=account) for account in accounts)
+    return made
 
 
 def policy(*, by: User | None, decided_by: User | None = None, **fields: Any) -> Policy:

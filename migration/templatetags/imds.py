@@ -302,6 +302,11 @@ def spark(calls: Sequence[int | None]) -> dict[str, Any]:
     return {"spark": charts.spark(calls)}
 
 
+@register.inclusion_tag("components/spark.html")
+def small_burn_down(left: Sequence[int | None]) -> dict[str, Any]:
+    return {"spark": charts.small_burn_down(left), "tone": "burn"}
+
+
 @register.inclusion_tag("components/runbar.html")
 def runbar(progress: Progress) -> dict[str, Any]:
     parts = (

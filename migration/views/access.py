@@ -10,9 +10,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django_htmx.middleware import HtmxDetails
 
 from migration.domain.permissions import Action
-from migration.models import Account, EnforcementRequest, Instance, Policy, Run, Waiver
+from migration.models import Account, EnforcementRequest, Instance, Policy, Run, Waiver, Wave
 from migration.queries import instance as instances
-from migration.queries import plans, policies, runs, waivers
+from migration.queries import plans, policies, runs, waivers, waves
 from migration.queries.access import can, visible_accounts
 
 P = ParamSpec("P")
@@ -88,6 +88,14 @@ def waiver_for(user: User, action: Action, pk: int) -> Waiver:
     if found is None:
         raise Http404("No such waiver, or none that you may see.")
     require(user, action, found.account)
+    return found
+
+
+def wave_for(user: User, pk: int) -> Wave:
+    """Whether something may be done to all of it is for the actions to say, in a sentence and in the audit log."""
+    found = waves.visible(user).filter(pk=pk).first()
+    if found is None:
+        raise Http404("No such wave, or none that you may see.")
     return found
 
 

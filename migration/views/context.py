@@ -38,6 +38,7 @@ PAGES = (
     ("Launch sources", "launch_sources", "play-circle-fill", Action.VIEW, {"launch_sources"}),
     ("Guardrails", "guardrails", "shield-check", Action.VIEW, {"guardrails"}),
     ("Approvals", "approvals", "check2-square", Action.VIEW, {"approvals", "plan"}),
+    ("Waves", "waves", "clock-history", Action.VIEW, {"waves", "wave", "new_wave"}),
     ("Waivers", "waivers", "pause-circle-fill", Action.VIEW, {"waivers", "waiver", "new_waiver"}),
     ("Runs", "runs", "rocket-takeoff", Action.VIEW, {"runs", "run"}),
     ("Policies", "policies", "gear-fill", Action.ADMINISTER, {"policies", "policy", "new_policy"}),

@@ -58,6 +58,16 @@ MATRIX: dict[str, Row] = {
     "withdraw_waiver": PLAN,
     "renew_waiver": PLAN,
     "end_waiver": END,
+    "waves": LOOK,
+    "new_wave": ASK,
+    "wave": LOOK,
+    "edit_wave": PLAN,
+    "add_to_wave": PLAN,
+    "remove_from_wave": PLAN,
+    "start_wave": PLAN,
+    "close_wave": PLAN,
+    "reopen_wave": {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, CONFLICT, NO, CONFLICT)},
+    "resume_wave": STEER,
     "policies": LOOK,
     "new_policy": PROPOSE,
     "policy": LOOK,
@@ -79,7 +89,7 @@ MATRIX: dict[str, Row] = {
     "livez": PUBLIC,
     "readyz": PUBLIC,
 }
-SENT = {
+SENT: dict[str, dict[str, object]] = {
     "submit_plan": {"reason": "quiet for weeks", "version": 0},
     "withdraw_plan": {"version": 0},
     "approve_plan": {"comment": "", "version": 0},
@@ -90,6 +100,13 @@ SENT = {
     "withdraw_waiver": {"version": 0},
     "renew_waiver": {"reason": "The fix is late.", "expires_on": "2027-04-01"},
     "end_waiver": {"reason": "It is fixed.", "version": 0},
+    "edit_wave": {"name": "First", "owner": "Bo", "position": 1, "version": 0},
+    "add_to_wave": {"accounts": "{other}", "version": 0},
+    "remove_from_wave": {"account": "{account}", "version": 0},
+    "start_wave": {"version": 0},
+    "close_wave": {"version": 0},
+    "reopen_wave": {"reason": "One came back.", "version": 0},
+    "resume_wave": {"reason": "They were mended.", "version": 0},
     "approve_policy": {"comment": "", "version": 0},
     "reject_policy": {"comment": "not yet", "version": 0},
     "withdraw_policy": {"version": 0},
@@ -109,6 +126,8 @@ def address(name: str, world: World) -> str:
         return reverse(name, args=[world.waived.pk])
     if name.endswith("waiver") and name != "new_waiver":
         return reverse(name, args=[world.asked.pk])
+    if name.endswith("wave") and name != "new_wave":
+        return reverse(name, args=[world.wave.pk])
     if name.endswith("policy") and name != "new_policy":
         return reverse(name, args=[world.proposed.pk])
     if name == "submit_plan":
@@ -116,6 +135,12 @@ def address(name: str, world: World) -> str:
     if "plan" in name:
         return reverse(name, args=[world.waiting.pk])
     return reverse(name)
+
+
+def sent(name: str, world: World) -> dict[str, object]:
+    """What a form sends, with the accounts of the world filled in."""
+    ids = {"{account}": world.account.account_id, "{other}": world.run.account.account_id}
+    return {key: ids.get(str(value), value) for key, value in SENT.get(name, {}).items()}
 
 
 CASES = [
@@ -139,7 +164,7 @@ def test_each_role_gets_what_the_matrix_says(world, as_, case):
     name, method, role, expected = case
     client, url = as_(role), address(name, world)
 
-    answer = client.get(url) if method == "GET" else client.post(url, SENT.get(name, {}))
+    answer = client.get(url) if method == "GET" else client.post(url, sent(name, world))
 
     if expected == LOGIN:
         assert (answer.status_code, answer.url) == (302, f"{reverse('login')}?next={url}")
