@@ -10,8 +10,8 @@ from django.views.decorators.http import require_POST
 from migration.actions import brake as actions
 from migration.actions.errors import Refused
 from migration.domain.permissions import Action
-from migration.forms import BrakeForm, ReleaseForm
 from migration.forms import first_error as wrong
+from migration.forms.steering import BrakeForm, ReleaseForm
 from migration.tasks import notification
 from migration.views.access import SignedIn, allowed
 

@@ -18,8 +18,9 @@ from migration.domain.permissions import Action
 from migration.domain.policy import Terms
 from migration.domain.windows import is_open, opens_next
 from migration.enums import PolicyState
-from migration.forms import PolicyDecideForm, PolicyForm, RejectForm, VersionForm
+from migration.forms import RejectForm, VersionForm
 from migration.forms import first_error as wrong
+from migration.forms.steering import PolicyDecideForm, PolicyForm
 from migration.models import Account, Policy
 from migration.queries import accounts as account_rows
 from migration.queries import policies

@@ -17,8 +17,8 @@ from migration.actions.errors import Refused
 from migration.domain.permissions import Action
 from migration.domain.standing import Stand
 from migration.enums import WaveState
-from migration.forms import EditWaveForm, WaveAccountForm, WaveAccountsForm, WaveForm, WaveReasonForm
 from migration.forms import first_error as wrong
+from migration.forms.steering import EditWaveForm, WaveAccountForm, WaveAccountsForm, WaveForm, WaveReasonForm
 from migration.models import Account, Wave
 from migration.queries import accounts as account_rows
 from migration.queries import plans, runs, standing, waves

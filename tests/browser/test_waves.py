@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import time, timedelta
+from typing import Any
 
 import pytest
 from django.urls import reverse
@@ -59,8 +60,13 @@ def made(org: Organisation) -> Made:
     )
     closed = factories.wave(by=org.engineer, name="Pilot", position=0, state=WaveState.CLOSED, closed_at=now)
     draft = factories.wave(by=org.engineer, name="Rest", position=3)
-    both = {"by": first, "decided_by": second}
-    window = {"window_zone": "Europe/Berlin", "window_days": [0, 3], "window_start": time(22), "window_minutes": 240}
+    both: dict[str, Any] = {"by": first, "decided_by": second}
+    window: dict[str, Any] = {
+        "window_zone": "Europe/Berlin",
+        "window_days": [0, 3],
+        "window_start": time(22),
+        "window_minutes": 240,
+    }
     return Made(
         {"active": active, "late": late, "closed": closed, "draft": draft},
         {

@@ -76,8 +76,9 @@ def test_no_place_of_the_organization_is_nearer_than_the_one_found(ous, levels, 
         assert found is not None
         assert found.place == MINE
     elif covering:
+        deepest = max(covering, key=len)
         assert found is not None
-        assert found.place == "/".join(max(covering, key=len))
+        assert found.place == "/".join(deepest)
     else:
         assert found is None
 

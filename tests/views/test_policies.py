@@ -54,8 +54,8 @@ def test_the_page_says_what_holds_where_and_for_how_many_accounts(as_, shop, bot
 
     told = words(as_("viewer").get(reverse("policies")))
 
-    assert "where no policy holds: the settings 1 by one person" in told
-    assert "in Root/Prod and below it policy" in told
+    assert "Where no policy holds: the settings 1 by one person" in told
+    assert "In Root/Prod and below it policy" in told
     assert "1 by 2 different people" in told
     assert "one click: up to 20 instances" in told
 
