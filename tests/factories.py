@@ -13,12 +13,14 @@ from migration.enums import (
     LaunchAnswer,
     LaunchSourceKind,
     Outcome,
+    PolicyState,
     RequestState,
     Role,
     RoleState,
     Status,
     WaiverKind,
     WaiverState,
+    WaveState,
 )
 from migration.models import (
     Account,
@@ -29,10 +31,13 @@ from migration.models import (
     InstanceDay,
     LaunchReading,
     LaunchSource,
+    Policy,
     Run,
     Scope,
     ScopeDay,
     Waiver,
+    Wave,
+    WaveAccount,
 )
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -150,6 +155,27 @@ def waiver(account: Account, *, by: User, decided_by: User | None = None, **fiel
         decided = {"state": WaiverState.ACTIVE, "decided_by": decided_by, "decided_at": NOW, "since": NOW}
         fields = decided | fields
     return Waiver.objects.create(account=account, requested_by=by, **fields)
+
+
+def wave(*accounts: Account, by: User, **fields: Any) -> Wave:
+    """A wave with these accounts; a draft, unless it is said otherwise."""
+    fields.setdefault("name", f"wave-{next(_numbers)}")
+    fields.setdefault("owner", "Ada")
+    fields.setdefault("created_at", NOW - timedelta(days=20))
+    if fields.get("state") == WaveState.ACTIVE:
+        fields.setdefault("started_at", NOW - timedelta(days=14))
+    made = Wave.objects.create(created_by=by, **fields)
+    WaveAccount.objects.bulk_create(WaveAccount(wave=made, account=account) for account in accounts)
+    return made
+
+
+def policy(*, by: User | None, decided_by: User | None = None, **fields: Any) -> Policy:
+    """A policy as proposed; with somebody who decided it, an active one."""
+    fields.setdefault("reason", "The change board wants two.")
+    fields.setdefault("proposed_at", NOW)
+    if decided_by is not None:
+        fields = {"state": PolicyState.ACTIVE, "decided_by": decided_by, "decided_at": NOW} | fields
+    return Policy.objects.create(proposed_by=by, **fields)
 
 
 def change(run: Run, instance: Instance, **fields: Any) -> Change:

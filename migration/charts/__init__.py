@@ -1,5 +1,7 @@
 """Values in, figures and sentences out. Pure: no Django, no tables, no clock."""
 
+from migration.charts.burndown import Ideal, burn_down, ideal
+from migration.charts.burndown import small as small_burn_down
 from migration.charts.calendar import Calendar, calendar
 from migration.charts.figure import DASH, Chart, Table
 from migration.charts.hours import Sheet, Span, sheet
@@ -12,6 +14,7 @@ __all__ = [
     "DASH",
     "Calendar",
     "Chart",
+    "Ideal",
     "Mark",
     "Pace",
     "Segment",
@@ -20,13 +23,16 @@ __all__ = [
     "Spark",
     "Table",
     "Trend",
+    "burn_down",
     "calendar",
     "calls_per_day",
     "calls_sentence",
+    "ideal",
     "instances_left",
     "pace",
     "segments",
     "sheet",
+    "small_burn_down",
     "spark",
     "trend",
 ]

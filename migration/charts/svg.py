@@ -24,25 +24,30 @@ class Spark:
 
 def spark(calls: Sequence[int | None]) -> Spark:
     """Thirty little bars; a day not measured is a grey tick on the ground, never an empty place."""
-    known = [call for call in calls if call is not None]
-    top, step = max([*known, 1]), WIDTH / max(len(calls), 1)
-    bars = []
-    for place, call in enumerate(calls):
-        height = 2.0 if call is None else (max(call / top * HEIGHT, LEAST) if call else 0.0)
-        bars.append(
+    known, drawn = [call for call in calls if call is not None], bars(calls)
+    if not known:
+        return Spark(drawn, f"IMDSv1 calls, last {len(calls)} days: not measured")
+    missing = len(calls) - len(known)
+    gaps = f", {missing} days not measured" if missing else ""
+    return Spark(drawn, f"IMDSv1 calls, last {len(calls)} days: {sum(known):,}, at most {max(known):,} a day{gaps}")
+
+
+def bars(values: Sequence[int | None]) -> list[SparkBar]:
+    """One for each, the highest as high as the picture; what is not known is a tick on the ground."""
+    top, step = max([*(value for value in values if value is not None), 1]), WIDTH / max(len(values), 1)
+    found = []
+    for place, value in enumerate(values):
+        height = 2.0 if value is None else (max(value / top * HEIGHT, LEAST) if value else 0.0)
+        found.append(
             SparkBar(
                 x=f"{place * step:.2f}",
                 y=f"{HEIGHT - height:.2f}",
                 height=f"{height:.2f}",
                 width=f"{step * 0.72:.2f}",
-                known=call is not None,
+                known=value is not None,
             )
         )
-    if not known:
-        return Spark(bars, f"IMDSv1 calls, last {len(calls)} days: not measured")
-    missing = len(calls) - len(known)
-    gaps = f", {missing} days not measured" if missing else ""
-    return Spark(bars, f"IMDSv1 calls, last {len(calls)} days: {sum(known):,}, at most {max(known):,} a day{gaps}")
+    return found
 
 
 @dataclass(frozen=True)

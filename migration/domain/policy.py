@@ -5,8 +5,29 @@ from dataclasses import dataclass
 from datetime import time
 from typing import Any
 
+from migration.domain import windows
 from migration.domain.windows import Window
 from migration.enums import Emergency
+
+# The least and the most of each number.
+LIMITS = {
+    "quorum": (1, 9),
+    "one_click": (0, 10_000),
+    "max_failures": (0, 1_000),
+    "canary_minutes": (0, 1_440),
+    "watch_hours": (1, 720),
+    "max_rejecting": (0, 1_000),
+}
+LABELS = {
+    "quorum": "Approvals",
+    "one_click": "One click",
+    "max_failures": "Failures",
+    "canary_minutes": "Canary",
+    "watch_hours": "Watch",
+    "max_rejecting": "Refused calls",
+    "emergency": "Emergency",
+    "window": "Change window",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +90,43 @@ def of_plan(told: dict[str, Any]) -> Terms:
         place=told.get("place", ""),
         policy_id=told.get("policy"),
     )
+
+
+def problem(terms: Terms) -> str:
+    """Why terms are refused, in a sentence, or "". What no run could go on with, and what the database cannot hold."""
+    for name, (least, most) in LIMITS.items():
+        if not least <= getattr(terms, name) <= most:
+            return f"“{LABELS[name]}” is {getattr(terms, name):,}; it must be {least} to {most:,}."
+    if terms.window is None:
+        return ""
+    if terms.window.start.second or terms.window.start.microsecond:
+        return f"A window opens on a whole minute, not at {terms.window.start}."
+    return windows.problem(terms.window)
+
+
+def words(terms: Terms) -> dict[str, str]:
+    """By label, the terms as a person reads them."""
+    said = {
+        "quorum": "by one person" if terms.quorum == 1 else f"by {terms.quorum} different people",
+        "one_click": f"up to {_n(terms.one_click, 'instance')}" if terms.one_click else "never",
+        "max_failures": f"a run pauses beyond {terms.max_failures:,}",
+        "canary_minutes": (
+            f"{terms.canary_minutes:,} min to show data" if terms.canary_minutes else "only verified, not watched"
+        ),
+        "watch_hours": f"{terms.watch_hours:,} h after the change",
+        "max_rejecting": f"a wave pauses beyond {_n(terms.max_rejecting, 'instance')} with them",
+        "emergency": {
+            Emergency.NOBODY: "nobody puts back alone",
+            Emergency.OWNER: "who requested or approved a run may put it back alone",
+            Emergency.STEERING: "everybody who may steer runs may put one back alone",
+        }[terms.emergency],
+        "window": str(terms.window) if terms.window else "always open",
+    }
+    return {LABELS[name]: text for name, text in said.items()}
+
+
+def _n(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def narrowest(places: Iterable[tuple[str, str, Terms]], *, account_id: str, ou_path: str) -> Terms | None:

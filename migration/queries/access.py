@@ -46,6 +46,16 @@ def can_everywhere(user: Person, action: Action) -> bool:
     return allows(frozenset(Role(grant.role) for grant in whole), action)
 
 
+def can_in(user: Person, action: Action, ou_path: str) -> bool:
+    """May this person do this to every account of an OU, those below it included? "" is everywhere."""
+    over = [
+        grant
+        for grant in _grants(user)
+        if grant.account_id is None and (not grant.ou_path or f"{ou_path}/".startswith(f"{grant.ou_path}/"))
+    ]
+    return allows(frozenset(Role(grant.role) for grant in over), action)
+
+
 def visible_accounts(user: Person) -> QuerySet[Account]:
     """The accounts a person may see, whatever the role."""
     wanted = Q(pk__in=[])

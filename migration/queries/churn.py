@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum
 
 from migration.enums import Attribution
 from migration.models import Account, Instance, InstanceDay
@@ -82,6 +82,19 @@ def workloads(account: Account, *, today: date, days: int) -> list[Workload]:
         known = found.get((region, one.name))
         found[region, one.name] = one if known is None else _together(known, one)
     return sorted(found.values(), key=lambda one: (-(one.v1_calls or 0), -one.instances, one.name))
+
+
+def calling(accounts: QuerySet[Account], *, today: date, days: int) -> dict[int, tuple[int, int]]:
+    """By account (its primary key) how many of the dead of the last `days` UTC days called IMDSv1, and how often."""
+    since = today - timedelta(days=days)
+    begin = datetime.combine(since, time(0), UTC)
+    rows = (
+        InstanceDay.objects.filter(instance__account__in=accounts, instance__gone_at__gte=begin, day__gte=since)
+        .order_by()
+        .values_list("instance__account")
+        .annotate(calling=Count("instance", distinct=True, filter=Q(v1_calls__gt=0)), calls=Sum("v1_calls"))
+    )
+    return {account: (count, calls or 0) for account, count, calls in rows}
 
 
 def _live(account: Account) -> dict[tuple[str, str], int]:

@@ -14,12 +14,14 @@ from migration.enums import (
     ChangeState,
     LaunchAnswer,
     Outcome,
+    PolicyState,
     RequestState,
     RoleState,
     RunState,
     Standing,
     Status,
     WaiverState,
+    WaveState,
 )
 from migration.queries.collection import Heaps
 from migration.queries.progress import Mix
@@ -64,6 +66,18 @@ STATES: Mapping[type, Mapping[str, tuple[str, str]]] = {
         WaiverState.WITHDRAWN: ("neutral", "slash-circle"),
         WaiverState.EXPIRED: ("neutral", "clock-history"),
         WaiverState.ENDED: ("neutral", "check-circle-fill"),
+    },
+    PolicyState: {
+        PolicyState.PROPOSED: ("busy", "hourglass-split"),
+        PolicyState.ACTIVE: ("good", "check-circle-fill"),
+        PolicyState.REJECTED: ("bad", "x-circle-fill"),
+        PolicyState.WITHDRAWN: ("neutral", "slash-circle"),
+        PolicyState.REPLACED: ("neutral", "clock-history"),
+    },
+    WaveState: {
+        WaveState.DRAFT: ("neutral", "file-earmark-text"),
+        WaveState.ACTIVE: ("busy", "play-circle-fill"),
+        WaveState.CLOSED: ("good", "check-circle-fill"),
     },
     RunState: {
         RunState.QUEUED: ("busy", "hourglass-split"),
@@ -181,6 +195,12 @@ def account_number(value: str) -> str:
 
 
 @register.filter
+def of(told: Mapping[str, str], name: str) -> str:
+    """The word for a name that has a space in it."""
+    return told.get(name, DASH)
+
+
+@register.filter
 def last_level(ou_path: str) -> str:
     return ou_path.rsplit("/", 1)[-1] or DASH
 
@@ -290,6 +310,11 @@ def meter(share: float | None, label: str, tone: str = "good") -> dict[str, Any]
 @register.inclusion_tag("components/spark.html")
 def spark(calls: Sequence[int | None]) -> dict[str, Any]:
     return {"spark": charts.spark(calls)}
+
+
+@register.inclusion_tag("components/spark.html")
+def small_burn_down(left: Sequence[int | None]) -> dict[str, Any]:
+    return {"spark": charts.small_burn_down(left), "tone": "burn"}
 
 
 @register.inclusion_tag("components/runbar.html")

@@ -12,9 +12,9 @@ from django_htmx.middleware import HtmxDetails
 
 from migration.actions import audit
 from migration.domain.permissions import Action
-from migration.models import Account, EnforcementRequest, Instance, Run, Waiver
+from migration.models import Account, EnforcementRequest, Instance, Policy, Run, Waiver, Wave
 from migration.queries import instance as instances
-from migration.queries import plans, runs, waivers
+from migration.queries import plans, policies, runs, waivers, waves
 from migration.queries.access import can, visible_accounts
 
 P = ParamSpec("P")
@@ -126,6 +126,23 @@ def waiver_for(user: User, action: Action, pk: int) -> Waiver:
     if found is None:
         raise Http404("No such waiver, or none that you may see.")
     require(user, action, found.account)
+    return found
+
+
+def wave_for(user: User, pk: int) -> Wave:
+    """Whether something may be done to all of it is for the actions to say, in a sentence and in the audit log."""
+    found = waves.visible(user).filter(pk=pk).first()
+    if found is None:
+        raise Http404("No such wave, or none that you may see.")
+    return found
+
+
+def policy_for(user: User, action: Action, pk: int) -> Policy:
+    found = policies.visible(user).filter(pk=pk).first()
+    if found is None:
+        raise Http404("No such policy, or none that you may see.")
+    if action == Action.ADMINISTER and not policies.may_administer(user, account=found.account, ou_path=found.ou_path):
+        raise PermissionDenied("This needs the role Admin over all of the policy's place.")
     return found
 
 

@@ -1,6 +1,7 @@
 """What every page carries: the theme, the clock, and the way around."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -9,12 +10,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from migration.domain.permissions import Action
-from migration.queries import health, plans, waivers
-from migration.queries.access import can, roles, visible_accounts
+from migration.queries import health, plans, policies, waivers
+from migration.queries.access import can, can_everywhere, roles, visible_accounts
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "theme"
 FRESHNESS = "_imdsdash_freshness"
+BRAKE = "_imdsdash_brake"
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,16 @@ PAGES = (
     ("Launch sources", "launch_sources", "play-circle-fill", Action.VIEW, {"launch_sources"}),
     ("Guardrails", "guardrails", "shield-check", Action.VIEW, {"guardrails"}),
     ("Approvals", "approvals", "check2-square", Action.VIEW, {"approvals", "plan"}),
+    ("Waves", "waves", "clock-history", Action.VIEW, {"waves", "wave", "new_wave"}),
     ("Waivers", "waivers", "pause-circle-fill", Action.VIEW, {"waivers", "waiver", "new_waiver"}),
     ("Runs", "runs", "rocket-takeoff", Action.VIEW, {"runs", "run"}),
+    ("Policies", "policies", "gear-fill", Action.ADMINISTER, {"policies", "policy", "new_policy"}),
     ("Data quality", "data_quality", "bar-chart-line", Action.VIEW, {"data_quality"}),
     ("Audit", "audit", "journal-text", Action.DECIDE, {"audit"}),
 )
 
 # What waits for the person, as a number beside the word.
-COUNTED = {"approvals": plans.waiting_for, "waivers": waivers.waiting_for}
+COUNTED = {"approvals": plans.waiting_for, "waivers": waivers.waiting_for, "policies": policies.waiting_for}
 
 
 def theme(request: HttpRequest) -> str:
@@ -77,6 +81,27 @@ def freshness(request: HttpRequest) -> health.Freshness:
     return found
 
 
+@dataclass(frozen=True)
+class Stopped:
+    """The brake while it is on, as every page tells it."""
+
+    by: str
+    at: datetime | None
+    reason: str
+    may_release: bool
+
+
+def brake(request: HttpRequest) -> Stopped | None:
+    """One query a request, and only where a whole page is drawn for somebody who has a role here."""
+    if not hasattr(request, BRAKE):
+        pulled = policies.brake() if can(request.user, Action.VIEW) else None
+        may = can_everywhere(request.user, Action.RELEASE)
+        stopped = pulled and Stopped(policies.pulled_by(pulled), pulled.at, pulled.reason, may)
+        setattr(request, BRAKE, stopped)
+    found: Stopped | None = getattr(request, BRAKE)
+    return found
+
+
 def site(request: HttpRequest) -> dict[str, Any]:
     """Lazily what costs a query: a fragment draws no menu and must not pay for one."""
     return {
@@ -89,5 +114,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "collect_hours": settings.IMDSDASH_COLLECT_EVERY_HOURS,
         "usage_hours": settings.IMDSDASH_USAGE_EVERY_HOURS,
         "navigation": lambda: navigation(request),
+        "brake": lambda: brake(request),
+        "may_pull_brake": lambda: can(request.user, Action.BRAKE),
         "my_roles": lambda: sorted(role.label for role in roles(request.user)),
     }

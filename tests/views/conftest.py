@@ -11,7 +11,7 @@ from django.test import Client
 
 from migration.domain.plan import digest
 from migration.enums import ChangeState, RequestState, Role, RunState, Status, WaiverKind
-from migration.models import Account, Change, EnforcementRequest, Run, Waiver
+from migration.models import Account, Change, EnforcementRequest, Policy, Run, Waiver, Wave
 from tests import factories
 from tests.factories import NOW
 
@@ -31,6 +31,8 @@ class World:
     run: Run
     asked: Waiver  # waits for a decision
     waived: Waiver  # holds
+    proposed: Policy  # waits for an admin
+    wave: Wave  # a draft, paused, with the account in it
 
 
 def plan_for(account: Account, **extra: Any) -> dict[str, Any]:
@@ -142,6 +144,8 @@ def world(cast) -> World:
         waived=factories.waiver(
             other, by=author, decided_by=approved.decided_by, kind=WaiverKind.ACCOUNT, target="", region=""
         ),
+        proposed=factories.policy(by=author, quorum=2),
+        wave=factories.wave(account, by=author, name="First", paused_because="2 instances refuse calls."),
     )
 
 

@@ -65,7 +65,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_a_sentence(shop, as_, fields, 
 def test_the_page_costs_the_same_queries_for_one_row_and_for_three(shop, as_, django_assert_num_queries, rows):
     take(HEAD + "".join(row(agent=f"Boto3/1.9.{n}") for n in range(rows)))
     client = as_("viewer")
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         page(client)
 
 

@@ -235,5 +235,5 @@ def test_the_page_costs_the_same_queries_for_one_account_and_for_three(as_, djan
     for _ in range(rows):
         factories.account()
 
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         client.get(reverse("connect"))

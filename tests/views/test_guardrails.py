@@ -328,13 +328,13 @@ def test_what_was_typed_and_what_aws_says_is_text_and_nothing_else(as_, account)
 @pytest.mark.parametrize(
     ("kind", "count"),
     [
-        ("declarative", 13),
-        ("cli-defaults", 13),
-        ("deny-launch", 12),
-        ("deny-opt-out", 9),
-        ("deny-v1-credentials", 10),
-        ("terraform-template", 10),
-        ("cli-instance", 10),
+        ("declarative", 14),
+        ("cli-defaults", 14),
+        ("deny-launch", 13),
+        ("deny-opt-out", 10),
+        ("deny-v1-credentials", 11),
+        ("terraform-template", 11),
+        ("cli-instance", 11),
     ],
 )
 def test_the_page_costs_the_same_queries_for_few_accounts_and_for_many(client, django_assert_num_queries, kind, count):

@@ -127,7 +127,7 @@ def test_the_list_costs_the_same_queries_for_one_row_and_for_three(shop, as_, dj
         client.get(reverse("instances"))
 
 
-INSTANCE, LIST = 16, 7
+INSTANCE, LIST = 17, 8
 
 
 def test_the_most_exposed_stand_first_with_the_formula(shop, as_):

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.template import Context
 
-from migration.enums import ChangeState, Outcome, RequestState, RoleState, RunState, Status
+from migration.enums import ChangeState, Outcome, PolicyState, RequestState, RoleState, RunState, Status, WaveState
 from migration.templatetags import imds
 from tests.factories import NOW
 
@@ -69,7 +69,7 @@ def test_a_moment_that_never_was():
 
 def test_every_status_and_state_has_an_icon():
     assert set(imds.ICONS) == set(Status)
-    for table in (RequestState, RunState, ChangeState, Outcome, RoleState):
+    for table in (RequestState, RunState, ChangeState, Outcome, RoleState, PolicyState, WaveState):
         assert set(imds.STATES[table]) == set(table)
 
 

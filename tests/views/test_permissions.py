@@ -29,6 +29,8 @@ AUDIT: Row = {"GET": (LOGIN, NO, NO, NO, OK, OK), "POST": (LOGIN, WRONG, WRONG, 
 CONNECT: Row = {"GET": (LOGIN, NO, NO, OK, NO, OK), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)}
 ASK: Row = {"GET": (LOGIN, NO, NO, OK, NO, OK), "POST": (LOGIN, NO, NO, CONFLICT, NO, CONFLICT)}
 END: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, DONE, DONE, DONE)}
+ADMIN: Row = {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, NO, NO, DONE)}
+PROPOSE: Row = {"GET": (LOGIN, NO, NO, NO, NO, OK), "POST": (LOGIN, NO, NO, NO, NO, CONFLICT)}
 PUBLIC: Row = {"GET": (OK,) * 6, "POST": (WRONG,) * 6}
 MATRIX: dict[str, Row] = {
     "overview": LOOK,
@@ -73,6 +75,27 @@ MATRIX: dict[str, Row] = {
     "withdraw_waiver": PLAN,
     "renew_waiver": PLAN,
     "end_waiver": END,
+    "waves": LOOK,
+    "new_wave": ASK,
+    "wave": LOOK,
+    "edit_wave": PLAN,
+    "add_to_wave": PLAN,
+    "remove_from_wave": PLAN,
+    "start_wave": PLAN,
+    "close_wave": PLAN,
+    "reopen_wave": {"GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG), "POST": (LOGIN, NO, NO, CONFLICT, NO, CONFLICT)},
+    "resume_wave": STEER,
+    "policies": LOOK,
+    "new_policy": PROPOSE,
+    "policy": LOOK,
+    "approve_policy": ADMIN,
+    "reject_policy": ADMIN,
+    "withdraw_policy": ADMIN,
+    "pull_brake": STEER,
+    "release_brake": {
+        "GET": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG),
+        "POST": (LOGIN, NO, NO, NO, CONFLICT, CONFLICT),
+    },
     "data_quality": LOOK,
     "send_again": PLAN,
     "role_probed": {"GET": (LOGIN, NO, STOP, STOP, STOP, STOP), "POST": (LOGIN, WRONG, WRONG, WRONG, WRONG, WRONG)},
@@ -83,7 +106,7 @@ MATRIX: dict[str, Row] = {
     "livez": PUBLIC,
     "readyz": PUBLIC,
 }
-SENT = {
+SENT: dict[str, dict[str, object]] = {
     "submit_plan": {"reason": "quiet for weeks", "version": 0},
     "withdraw_plan": {"version": 0},
     "approve_plan": {"comment": "", "version": 0, "typed": "payments"},
@@ -97,6 +120,18 @@ SENT = {
     "withdraw_waiver": {"version": 0},
     "renew_waiver": {"reason": "The fix is late.", "expires_on": "2027-04-01"},
     "end_waiver": {"reason": "It is fixed.", "version": 0},
+    "edit_wave": {"name": "First", "owner": "Bo", "position": 1, "version": 0},
+    "add_to_wave": {"accounts": "{other}", "version": 0},
+    "remove_from_wave": {"account": "{account}", "version": 0},
+    "start_wave": {"version": 0},
+    "close_wave": {"version": 0},
+    "reopen_wave": {"reason": "One came back.", "version": 0},
+    "resume_wave": {"reason": "They were mended.", "version": 0},
+    "approve_policy": {"comment": "", "version": 0},
+    "reject_policy": {"comment": "not yet", "version": 0},
+    "withdraw_policy": {"version": 0},
+    "pull_brake": {"reason": "Something breaks."},
+    "release_brake": {"reason": "It was DNS.", "typed": "release"},
 }
 
 
@@ -111,11 +146,21 @@ def address(name: str, world: World) -> str:
         return reverse(name, args=[world.waived.pk])
     if name.endswith("waiver") and name != "new_waiver":
         return reverse(name, args=[world.asked.pk])
+    if name.endswith("wave") and name != "new_wave":
+        return reverse(name, args=[world.wave.pk])
+    if name.endswith("policy") and name != "new_policy":
+        return reverse(name, args=[world.proposed.pk])
     if name in {"submit_plan", "edit_plan"}:
         return reverse(name, args=[world.draft.pk])
     if "plan" in name or name in {"take_back_approval", "roll_back_now"}:
         return reverse(name, args=[world.waiting.pk])
     return reverse(name)
+
+
+def sent(name: str, world: World) -> dict[str, object]:
+    """What a form sends, with the accounts of the world filled in."""
+    ids = {"{account}": world.account.account_id, "{other}": world.run.account.account_id}
+    return {key: ids.get(str(value), value) for key, value in SENT.get(name, {}).items()}
 
 
 CASES = [
@@ -139,7 +184,7 @@ def test_each_role_gets_what_the_matrix_says(world, as_, case):
     name, method, role, expected = case
     client, url = as_(role), address(name, world)
 
-    answer = client.get(url) if method == "GET" else client.post(url, SENT.get(name, {}))
+    answer = client.get(url) if method == "GET" else client.post(url, sent(name, world))
 
     if expected == LOGIN:
         assert (answer.status_code, answer.url) == (302, f"{reverse('login')}?next={url}")

@@ -215,7 +215,7 @@ def test_one_account_costs_the_same_queries_for_one_region_and_for_three(client,
         factories.instance(account, f"eu-west-{number + 1}")
     client.force_login(factories.user("someone", Role.ENGINEER))
 
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(17):
         client.get(reverse("data_quality"), {"account": account.account_id})
 
 

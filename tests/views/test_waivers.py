@@ -206,7 +206,7 @@ def test_the_list_costs_the_same_queries_for_one_row_and_for_three(
         factories.waiver(account, by=author, decided_by=decider, target="i-2")
     client.force_login(factories.user("someone", Role.APPROVER))
 
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(15):
         client.get(reverse("waivers"))
 
 
@@ -219,7 +219,7 @@ def test_a_waiver_costs_the_same_queries_with_one_predecessor_and_with_three(
         factories.waiver(shop, **both, target="i-1", state="ended", closed_at=NOW)
     client.force_login(factories.user("someone", Role.APPROVER))
 
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         client.get(reverse("waiver", args=[waiver.pk]))
 
 

@@ -451,6 +451,8 @@ def first_error(form: forms.Form) -> str:
     for name, errors in form.errors.items():
         label = form.fields[name].label or name.capitalize() if name in form.fields else ""
         text = str(errors[0])
+        if text == "Enter a whole number.":
+            return f"“{label}” is not a whole number."
         return text if text != "This field is required." else f"“{label}” is empty: write a few words."
     return "The form could not be read."
 
