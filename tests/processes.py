@@ -218,6 +218,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "IMDSDASH_AWS_READ_TIMEOUT": "3",
         "IMDSDASH_LEASE_SECONDS": "6",
         "IMDSDASH_BACKFILL_DAYS": "20",
+        "IMDSDASH_CANARY_MINUTES": "0",  # no story waits half an hour for the canary
         "SECRET_KEY": "only-for-tests-" * 4,
         "PYTHONUNBUFFERED": "1",
         **more,

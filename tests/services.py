@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from redis import Redis
 
@@ -71,6 +72,20 @@ def redis() -> Iterator[str]:
         server.wait(10)
 
 
+def wait_for_answer(address: str, seconds: float = 30) -> None:
+    """PostgreSQL listens some time before it lets anybody in: "the database system is starting up"."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            psycopg.connect(address, connect_timeout=5).close()
+        except psycopg.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
 def postgres_binaries() -> Path | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if found:
@@ -111,9 +126,11 @@ def postgres() -> Iterator[str]:
         **quiet,
         **as_user,
     )  # fmt: skip
+    address = f"postgres://imdsdash@{HOST}:{port}/postgres"
     try:
         wait_for_port(port)
-        yield f"postgres://imdsdash@{HOST}:{port}/postgres"
+        wait_for_answer(address)
+        yield address
     finally:
         server.terminate()
         server.wait(15)
