@@ -297,7 +297,6 @@ CELERY_TASK_ROUTES = {
     "migration.tasks.verification.*": {"queue": "enforce"},
     "migration.tasks.waivers.*": {"queue": "enforce"},
     "migration.tasks.watch.*": {"queue": "enforce"},
-    "migration.tasks.preflight.*": {"queue": "enforce"},
     # Of their own: a receiver that hangs keeps nobody waiting but other messages.
     "migration.tasks.notification.*": {"queue": "notify"},
 }

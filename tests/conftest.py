@@ -18,7 +18,6 @@ os.environ |= {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
-    "IMDSDASH_CANARY_MINUTES": "0",  # tests of the canary say how long; no other waits half an hour
 }
 
 
@@ -43,6 +42,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]):
     xdist by itself begins with the files that have most tests, and the longest have few.
     """
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
+@pytest.fixture(autouse=True)
+def _canary(request: pytest.FixtureRequest, settings):
+    """Tests of the canary say how long it is watched; no other waits half an hour."""
+    if request.path.parent.name != "tests":  # those of the settings want them as they are
+        settings.IMDSDASH_CANARY_MINUTES = 0
 
 
 @pytest.fixture(autouse=True)

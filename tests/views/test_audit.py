@@ -92,5 +92,5 @@ def test_the_page_costs_the_same_queries_for_one_anchor_and_for_many(as_, log, f
     write(file, *(Anchor(NOW - timedelta(days=day), day % 3 + 1, log[day % 3].hash) for day in range(count)))
     client = as_("approver")
 
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         client.get(reverse("audit"))

@@ -89,7 +89,7 @@ def _one_more(author, decider):
         ("approvals", 12),
         ("runs", 11),
         ("data_quality", 25),
-        ("audit", 10),
+        ("audit", 11),
     ],
 )
 @pytest.mark.parametrize("rows", [1, 3])

@@ -190,7 +190,7 @@ def test_each_role_gets_what_the_matrix_says(world, as_, case):
         assert (answer.status_code, answer.url) == (302, f"{reverse('login')}?next={url}")
     else:
         assert answer.status_code == expected
-    assert AuditEvent.objects.filter(verb="denied").exists() == (method == "POST" and expected == NO)
+    assert AuditEvent.objects.filter(verb="denied", object_type="Page").exists() == (method == "POST" and expected == NO)
 
 
 def test_who_is_refused_is_in_the_audit_log_with_page_reason_and_address(world, as_):
