@@ -249,6 +249,19 @@ def test_a_page_that_is_old_decides_nothing(shop, anna, ben):
     assert Policy.objects.get().state == PolicyState.WITHDRAWN
 
 
+@pytest.mark.parametrize("act", [policies.approve, policies.reject, policies.withdraw])
+def test_a_version_that_is_not_the_policy_s_changes_nothing(shop, anna, ben, act):
+    waiting = policies.propose(proposal=proposal(quorum=2), by=anna, now=NOW)
+    more: dict[str, Any] = {} if act is policies.withdraw else {"comment": "x"}
+    more |= {"replaces": None} if act is policies.approve else {}
+
+    with pytest.raises(Stale):
+        act(policy=waiting, by=ben, version=7, now=NOW, **more)
+
+    waiting.refresh_from_db()
+    assert (waiting.state, verbs()) == (PolicyState.PROPOSED, ["policy.proposed"])
+
+
 def test_a_rejection_changes_nothing_that_holds(shop, anna, ben):
     waiting = policies.propose(proposal=proposal(quorum=2), by=anna, now=NOW)
 

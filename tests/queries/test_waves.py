@@ -75,6 +75,18 @@ def test_a_day_before_the_first_collection_is_a_gap_though_its_calls_are_known(e
     assert left(wave, back=2) == [None, 3, 2]
 
 
+def test_a_day_of_which_only_the_calls_of_a_region_are_known_is_a_gap(edith):
+    account = factories.account()
+    wave = factories.wave(account, by=edith)
+    first, second = factories.scope(account, "us-east-1"), factories.scope(account, "eu-west-1")
+    for back in range(3):
+        count(first, back, left=10)
+    count(second, 2, left=5), count(second, 0, left=5)
+    factories.scope_day(second, day(1), v1_calls=12, instances_measured=1)
+
+    assert left(wave, back=2) == [15, None, 15]
+
+
 def test_a_region_belongs_to_the_count_from_its_first_count_on(edith):
     account = factories.account()
     wave = factories.wave(account, by=edith)

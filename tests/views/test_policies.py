@@ -91,13 +91,14 @@ def test_only_admins_have_it_in_their_menu(as_, shop):
 def test_who_sees_one_account_sees_what_holds_for_it_and_no_other_place(client, shop, both):
     other = factories.account(name="sealed-vault", ou_path="Root/Vault")
     everywhere, unit = factories.policy(**both), factories.policy(**both, ou_path="Root/Prod")
+    own = factories.policy(**both, account=shop)
     hidden = [factories.policy(**both, ou_path="Root/Vault"), factories.policy(**both, account=other)]
     client.force_login(factories.user("narrow", Role.ADMIN, account=shop))
 
     page = text(client.get(reverse("policies")))
-    answers = [client.get(reverse("policy", args=[one.pk])).status_code for one in (everywhere, unit, *hidden)]
+    answers = [client.get(reverse("policy", args=[one.pk])).status_code for one in (everywhere, unit, own, *hidden)]
 
-    assert answers == [200, 200, 404, 404]
+    assert answers == [200, 200, 200, 404, 404]
     assert ("Vault" in page, "sealed-vault" in page) == (False, False)
 
 
