@@ -41,7 +41,7 @@ SENTENCES = {
     Action.BRAKE: "Pulling the brake needs the role Engineer or Approver.",
     Action.RELEASE: "Releasing the brake needs the role Approver.",
     Action.GROUP: "Making waves needs the role Engineer.",
-    Action.ADMINISTER: "This needs the role Admin.",
+    Action.ADMINISTER: "This needs the role Admin, over all of the place that it is about.",
 }
 
 
@@ -142,7 +142,7 @@ def policy_for(user: User, action: Action, pk: int) -> Policy:
     if found is None:
         raise Http404("No such policy, or none that you may see.")
     if action == Action.ADMINISTER and not policies.may_administer(user, account=found.account, ou_path=found.ou_path):
-        raise PermissionDenied("This needs the role Admin over all of the policy's place.")
+        raise Denied(action, found.account)
     return found
 
 

@@ -193,14 +193,14 @@ def test_it_is_closed_until_it_opens_next_and_open_then(window, now):
     assert opens == now or opens_next(window, now + (opens - now) / 2) == opens
 
 
-@given(WINDOWS, MOMENTS, st.floats(0, 1, exclude_max=True))
+@given(WINDOWS, MOMENTS, st.integers(0, 999))
 def test_it_stays_open_until_it_closes(window, now, share):
     now = opens_next(window, now)
     end = closes(window, now)
 
     assert end is not None
     assert now < end <= now + timedelta(minutes=window.minutes)
-    assert is_open(window, now + (end - now) * share)
+    assert is_open(window, now + (end - now) * share // 1000)
 
 
 @given(WINDOWS, MOMENTS, ZONES)

@@ -281,6 +281,7 @@ def test_who_has_the_role_over_a_part_of_the_place_may_look_and_not_decide(clien
 
     assert "Waiting for somebody with the role Admin over all of its place." in body(page)
     assert (answer.status_code, Policy.objects.get().state) == (403, PolicyState.PROPOSED)
+    assert AuditEvent.objects.get().verb == "denied"
 
 
 def test_what_was_typed_never_becomes_markup(as_, both):
