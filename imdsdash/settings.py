@@ -381,9 +381,8 @@ IMDSDASH_MONITORING_ROLE_ARN = matching(
 if IMDSDASH_MONITORING_ROLE_ARN and IMDSDASH_MONITORING_ROLE_ARN.split(":")[4] != IMDSDASH_MONITORING_ACCOUNT:
     refuse("IMDSDASH_MONITORING_ROLE_ARN", "is a role of another account than IMDSDASH_MONITORING_ACCOUNT.")
 IMDSDASH_PRICE_PER_1000_METRICS = number("IMDSDASH_PRICE_PER_1000_METRICS", 0.01, least=0, most=10)  # US dollars
-IMDSDASH_PRICE_SOURCE = env.str(
-    "IMDSDASH_PRICE_SOURCE", default="us-east-1 list price as quoted by third parties; your bill has your own"
-)
+PRICES = "us-east-1 list price as quoted by third parties; your bill has your own"
+IMDSDASH_PRICE_SOURCE = env.str("IMDSDASH_PRICE_SOURCE", default=PRICES)
 IMDSDASH_COLLECT_THREADS = whole("IMDSDASH_COLLECT_THREADS", 4, least=1, most=64)
 # Looking into user data is off until somebody switches it on: people keep secrets there. It has a role of its own.
 IMDSDASH_USER_DATA = flag("IMDSDASH_USER_DATA", default=False)
@@ -395,6 +394,7 @@ IMDSDASH_PLAN_HOURS = whole("IMDSDASH_PLAN_HOURS", 72, least=1, most=720)
 IMDSDASH_WAIVER_DAYS = whole("IMDSDASH_WAIVER_DAYS", 90, least=1, most=365)
 # Where no policy says otherwise.
 IMDSDASH_QUORUM = whole("IMDSDASH_QUORUM", 1, least=1, most=9)
+IMDSDASH_IMAGES = flag("IMDSDASH_IMAGES", default=False)
 IMDSDASH_CANARY_MINUTES = whole("IMDSDASH_CANARY_MINUTES", 30, least=0, most=1440)
 IMDSDASH_REAUTH_MINUTES = whole("IMDSDASH_REAUTH_MINUTES", 10, least=1, most=720)
 IMDSDASH_MAX_FAILURES = whole("IMDSDASH_MAX_FAILURES", 2, least=0, most=1000)

@@ -21,8 +21,8 @@ from django.db.models import F, Max, Q, QuerySet
 
 from migration.actions import canary, guards, moves
 from migration.actions.guards import IN_FLIGHT
+from migration.domain import ladder, rollout
 from migration.domain import plan as plans
-from migration.domain import rollout
 from migration.enums import ACTIVE_RUN, SETTLED, ChangeState, ResourceKind, RunState
 from migration.models import Change, Run
 from migration.queries.planning import closed_regions
@@ -130,11 +130,20 @@ def _as_claim(change: Change, run: Run, fence: int) -> Claim:
         region=change.region,
         resource_id=change.resource_id,
         before=change.before,
-        send=change.send,
+        send=_filled(change),
         requested_by=request.requested_by.get_username() if request.requested_by else "",
         approved_by=request.decided_by.get_username() if request.decided_by else f"policy-{request.by_policy_id}",
         reads=change.reads,
     )
+
+
+def _filled(change: Change) -> dict[str, Any]:
+    """What is sent, with the number of the version that the change waited for in its place."""
+    made = change.needs.after if change.needs is not None and change.needs.after else {}
+    if "VersionNumber" not in made:
+        return dict(change.send)
+    template_id = change.needs.resource_id if change.needs is not None else ""
+    return ladder.with_version(change.kind, change.send, made["VersionNumber"], template_id=template_id)
 
 
 def _settle(  # noqa: PLR0917 -- a row's move, told in the order of the sentence
@@ -307,7 +316,7 @@ def claim_reads(*, states: tuple[ChangeState, ...], owner: str, limit: int, now:
     due = (
         Change.objects.filter(Q(not_before__isnull=True) | Q(not_before__lte=now), run_id=run_id, state__in=states)
         .filter(Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lte=now))
-        .select_related("run__account", "run__request__requested_by", "run__request__decided_by")[:limit]
+        .select_related("needs", "run__account", "run__request__requested_by", "run__request__decided_by")[:limit]
     )
     claims = []
     for change in due:

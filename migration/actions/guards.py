@@ -17,6 +17,7 @@ from migration.models import Change, EnforcementRequest, Run
 from migration.queries import decisions
 from migration.queries.planning import stale_because
 from migration.queries.policies import brake_reason
+from migration.queries.rungs import enforcement_harms
 
 MAX_ATTEMPTS = 3  # claims that ended without a word; a change that kills its worker is parked, not retried for ever
 IN_FLIGHT = (ChangeState.LEASED, ChangeState.CALLING, ChangeState.APPLIED, ChangeState.UNKNOWN)
@@ -100,6 +101,8 @@ def not_now(
         stale = stale_because(change.instance, closed=closed, now=now) if status is Status.READY else ""
         if stale:
             return f"No longer ready: {stale}", ""
+    if run.request.kind == RequestKind.ENFORCEMENT and (harm := enforcement_harms(run.account, change.region, now=now)):
+        return f"No longer safe to enforce: {harm}"[:400], ""
     if change.attempts >= MAX_ATTEMPTS:
         return f"Given up after {change.attempts} attempts that ended without a word.", "attempts"
     return "", ""

@@ -23,7 +23,7 @@ from migration.domain.launch_facts import (
 )
 from migration.domain.launch_words import Way
 from migration.domain.sources import NOBODY, Judged, Shelf, Source
-from migration.enums import GapKind, LaunchAnswer, LaunchSourceKind
+from migration.enums import GapKind, LaunchAnswer, LaunchSourceKind, ResourceKind
 from migration.models import (
     AutoScalingGroup,
     Image,
@@ -32,6 +32,7 @@ from migration.models import (
     LaunchSource,
     LaunchTemplate,
     LaunchTemplateVersion,
+    RegionDefaults,
     SpotRequest,
 )
 from migration.queries import shelf
@@ -80,6 +81,20 @@ def place_of(claim: ScopeClaim) -> Place:
     return Place(claim.account_pk, claim.region)
 
 
+def remember(*, account_pk: int, region: str, kind: ResourceKind, after: Mapping[str, Any], now: datetime) -> None:
+    """What a change of ours was read back as, so that the page need not wait for the next pass. Region defaults only:
+    what templates and groups launch is judged when they are read whole.
+    """
+    if kind is not ResourceKind.DEFAULTS:
+        return
+    RegionDefaults.objects.filter(scope__account_id=account_pk, scope__region=region).update(
+        http_tokens=after.get("HttpTokens"),
+        http_put_response_hop_limit=after.get("HttpPutResponseHopLimit"),
+        http_tokens_enforced=after.get("HttpTokensEnforced"),
+        read_at=now,
+    )
+
+
 # --- facts into rows ---------------------------------------------------------------------------------------
 
 OPTIONS = (
@@ -113,8 +128,12 @@ def store_versions(*, claim: ScopeClaim, facts: Sequence[VersionFact], seen_at: 
 
 
 def store_groups(*, claim: ScopeClaim, facts: Sequence[GroupFact], seen_at: datetime) -> None:
-    columns = ("name", "launch_configuration", "mixed", "desired", "members", "warm", "provider", "uses", "configured")
-    rows = [[*_values(fact, columns[:-2]), [asdict(use) for use in fact.uses], dict(fact.configured)] for fact in facts]
+    plain = ("name", "launch_configuration", "mixed", "desired", "members", "warm", "provider")
+    columns = (*plain, "uses", "configured", "specification")
+    rows = [
+        [*_values(fact, plain), [asdict(use) for use in fact.uses], dict(fact.configured), dict(fact.specification)]
+        for fact in facts
+    ]
     _store(claim, AutoScalingGroup, columns, rows, seen_at, key="name")
 
 

@@ -21,6 +21,7 @@ from migration.enums import LOOSENS, Decision, RequestKind, RequestState, ScopeK
 from migration.models import Approval, EnforcementRequest, Policy, Run
 from migration.queries import decisions
 from migration.queries.policies import terms_for
+from migration.queries.rungs import enforcement_harms
 
 __all__ = ["approve", "draft_plan", "expire", "reject", "reopen", "submit", "take_back", "withdraw"]
 
@@ -190,6 +191,10 @@ def _as_signed(request: EnforcementRequest, *, by: User, now: datetime) -> None:
         raise Refused("The stored plan no longer matches its hash, so it cannot be approved. Make a new plan.")
     if request.plan["account_id"] != request.account.account_id:
         raise refuse(request, "The plan is of another account than its request. Nothing was changed.", by=by, now=now)
+    if request.kind == RequestKind.ENFORCEMENT:
+        for region in sorted({item["region"] for item in request.plan["changes"]}):
+            if harm := enforcement_harms(request.account, region, now=now):
+                raise refuse(request, f"{region}: {harm} Nothing was changed.", by=by, now=now)
     told = request.plan.get("policy")
     if told and told != policies.as_plan(terms_for(request.account)):
         said = "The policy of this account has changed since the plan was made. Make a new plan; nothing was changed."

@@ -173,10 +173,7 @@ def groups(
 
 def group(member: Mapping[str, Any]) -> Seen:
     """One member of `AutoScalingGroups`. Pure. InstancesDistribution is the owner's, and no part of the state."""
-    state = {name: member[name] for name in ("LaunchTemplate", "LaunchConfigurationName") if member.get(name)}
-    policy = member.get("MixedInstancesPolicy", {}).get("LaunchTemplate")
-    if policy:
-        state["MixedInstancesPolicy"] = {"LaunchTemplate": policy}
+    state = launch_parse.specification(member)
     return Seen(state, managed=launch_parse.group(member).provider, gone=member.get("Status", "").startswith(DELETING))
 
 

@@ -92,7 +92,17 @@ def group(member: Mapping[str, Any]) -> GroupFact:
         warm=sum(one.get("LifecycleState", "").startswith("Warmed:") for one in instances),
         provider=member.get("Operator", {}).get("Principal", "")
         or provider_of(tag["Key"] for tag in member.get("Tags", ())),
+        specification=specification(member),
     )
+
+
+def specification(member: Mapping[str, Any]) -> dict[str, Any]:
+    """What a group launches from, in AWS's words. InstancesDistribution is the owner's, and no part of it."""
+    found = {name: member[name] for name in ("LaunchTemplate", "LaunchConfigurationName") if member.get(name)}
+    policy = member.get("MixedInstancesPolicy", {}).get("LaunchTemplate")
+    if policy:
+        found["MixedInstancesPolicy"] = {"LaunchTemplate": policy}
+    return found
 
 
 def _uses(policy: Mapping[str, Any]) -> tuple[TemplateUse, ...]:

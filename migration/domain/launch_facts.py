@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,9 @@ class TemplateUse:
 
 @dataclass(frozen=True, slots=True)
 class GroupFact:
-    """An Auto Scaling group. `uses`: every template it may launch from, overrides included."""
+    """An Auto Scaling group. `uses`: every template it may launch from, overrides included. `specification`: what it
+    launches from as AWS gives it, LaunchTemplate or MixedInstancesPolicy, as a plan keeps it.
+    """
 
     name: str
     uses: tuple[TemplateUse, ...] = ()
@@ -77,6 +80,7 @@ class GroupFact:
     members: int = 0
     warm: int = 0  # of the members, those waiting in the warm pool
     provider: str = ""
+    specification: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ class AutoScalingGroup(models.Model):
     name = models.CharField(max_length=256)
     launch_configuration = models.CharField(max_length=256, blank=True, default="")
     uses = models.JSONField(default=list, blank=True)  # every template it may launch from, overrides included
+    specification = models.JSONField(default=dict, blank=True)  # what it launches from, as AWS gives it
     mixed = models.BooleanField(default=False)
     desired = models.PositiveIntegerField(default=0)
     members = models.PositiveIntegerField(default=0)

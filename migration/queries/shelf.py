@@ -104,6 +104,7 @@ def groups(place: Place) -> Iterator[tuple[GroupFact, datetime]]:
             members=row.members,
             warm=row.warm,
             provider=row.provider,
+            specification=row.specification,
         )
         yield fact, row.seen_at
 

@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from migration.actions import enforcement, requests, runs
 from migration.actions.enforcement import Claim
-from migration.aws import ec2, enforcer, errors
+from migration.aws import enforcer, errors
 from migration.aws.sessions import Target
 from migration.domain import live
-from migration.enums import RunState
+from migration.enums import ResourceKind, RunState
 from migration.models import Account, Run
 from migration.tasks import canary, edges, verification
 from migration.tasks.publish import nudge
@@ -95,8 +95,8 @@ def step(run_id: int) -> int:
     """One round: reconcile and verify what is due, then begin what may be begun. Returns how many were handled."""
     handled = verification.look(run_id) + canary.look(run_id)
     claims = enforcement.claim(run_id=run_id, owner=edges.me(), limit=batch_size(), now=timezone.now())
-    for region in sorted({claim.region for claim in claims}):
-        handled += _write_all([claim for claim in claims if claim.region == region])
+    for region, kind in sorted({(claim.region, claim.kind) for claim in claims}):
+        handled += _write_all([claim for claim in claims if (claim.region, claim.kind) == (region, kind)])
     return handled
 
 
@@ -106,26 +106,31 @@ def batch_size() -> int:
 
 
 def _write_all(claims: list[Claim]) -> int:
-    """Claims of one account and Region: one fresh read for all, then each by itself."""
+    """Claims of one kind in one account and Region: one fresh read for all, then each by itself."""
     account = Account.objects.get(pk=claims[0].account_pk)
     try:
-        fresh = ec2.instances_by_id(
-            edges.reader(),
-            edges.reader_target(account),
-            claims[0].region,
-            [claim.resource_id for claim in claims],
-        )
+        sights = verification.sights(account, claims)
     except errors.AwsError as error:
         for claim in claims:
             _no_read(claim, error, timezone.now())
         return len(claims)
     for claim in claims:
-        sight = live.before_write(live=fresh.get(claim.resource_id), before=claim.before, send=claim.send)
+        sight = sights[claim.change_id]
         if sight.finding is live.Finding.GO:
             _write(claim, edges.enforcer_target(account, run_id=claim.run_id, approved_by=claim.approved_by))
+        elif sight.finding is live.Finding.ALREADY and claim.kind is ResourceKind.TEMPLATE_VERSION:
+            _write_again(claim)
         else:
             enforcement.skip(claim=claim, reason=sight.reason, now=timezone.now())
     return len(claims)
+
+
+def _write_again(claim: Claim) -> None:
+    """The version is there, and bears this change's mark: an earlier attempt made it. On to verification."""
+    while wait := enforcement.begin(claim=claim, now=timezone.now()):
+        time.sleep(wait)
+    if wait is not None:
+        enforcement.record_applied(claim=claim, aws_request_id="", now=timezone.now())
 
 
 def _no_read(claim: Claim, error: errors.AwsError, now: datetime) -> None:
@@ -152,11 +157,16 @@ def _write(claim: Claim, target: Target) -> None:
     if wait is None:
         return
     try:
-        request_id = enforcer.modify_metadata_options(
-            edges.writer(), target, claim.region, claim.resource_id, claim.send
+        request_id = enforcer.WRITERS[claim.kind](
+            edges.writer(), target, claim.region, claim.resource_id, claim.before, claim.send, verification.token(claim)
         )
     except errors.AwsError as error:
         _record_error(claim, error)
+        return
+    except ValueError as error:  # it must not travel: nothing was sent
+        enforcement.fail(
+            claim=claim, reason=f"Nothing was sent: {error}", error_class="refused_here", now=timezone.now()
+        )
         return
     if not enforcement.record_applied(claim=claim, aws_request_id=request_id, now=timezone.now()):
         log.warning("lease_lost", change_id=claim.change_id, fence=claim.fence)
@@ -165,7 +175,10 @@ def _write(claim: Claim, target: Target) -> None:
 def _record_error(claim: Claim, error: errors.AwsError) -> None:
     now = timezone.now()
     log.info("write_not_confirmed", change_id=claim.change_id, code=error.code, error=str(error))
-    if isinstance(error, errors.Unreachable) or (isinstance(error, errors.Passing) and not _did_nothing(error)):
+    if error.operation.startswith("Describe") and not error.permanent:
+        # What is read right before the write did not come, or had moved: nothing was sent.
+        enforcement.record_not_now(claim=claim, reason=str(error), delay=THROTTLED_DELAY, now=now)
+    elif isinstance(error, errors.Unreachable) or (isinstance(error, errors.Passing) and not _did_nothing(error)):
         enforcement.record_no_answer(claim=claim, reason=str(error), now=now)
     elif not error.permanent:
         enforcement.record_not_now(claim=claim, reason=str(error), delay=THROTTLED_DELAY, now=now)
