@@ -224,6 +224,11 @@ def _rewrite(
     return request
 
 
+def checked(*, request: EnforcementRequest, answers: list[dict[str, Any]], now: datetime) -> None:
+    """What AWS answered beforehand. Beside the plan, not in it: it is asked again, and signs nothing."""
+    EnforcementRequest.objects.filter(pk=request.pk).update(checks={"answers": answers}, checked_at=now)
+
+
 def differences(request: EnforcementRequest, *, now: datetime) -> list[str]:
     """What today's data would plan otherwise, in sentences."""
     if request.kind not in OF_INSTANCES:

@@ -141,6 +141,37 @@ class ScopeForm(forms.Form):
         return RequestKind(self.cleaned_data["kind"] or RequestKind.ENFORCE)
 
 
+class RungForm(forms.Form):
+    """Which rung of an account's ladder is to be planned."""
+
+    KINDS = (
+        RequestKind.TEMPLATES,
+        RequestKind.IMAGES,
+        RequestKind.DEFAULTS,
+        RequestKind.ENFORCEMENT,
+        RequestKind.LIFT,
+    )
+
+    kind = forms.ChoiceField(choices=[(one.value, one.label) for one in KINDS])
+    region = forms.RegexField(regex=r"^[a-z0-9-]{5,32}$", required=False)
+    hop_limit = forms.TypedChoiceField(
+        choices=[("", "No hop limit"), ("1", "1"), ("2", "2"), ("3", "3")], coerce=int, required=False, empty_value=None
+    )
+
+
+class ManyForm(forms.Form):
+    """An OU or a wave, whose accounts are planned one by one."""
+
+    ou = forms.CharField(required=False, max_length=700)
+    wave = forms.IntegerField(required=False, min_value=1)
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or {}
+        if bool(said.get("ou")) == bool(said.get("wave")):
+            raise forms.ValidationError("Say which organizational unit, or which wave. No plan was made.")
+        return said
+
+
 class DecideForm(VersionForm):
     comment = forms.CharField(
         max_length=2000,

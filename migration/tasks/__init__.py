@@ -8,11 +8,13 @@ from migration.tasks import (
     enforcement,
     linked,
     notification,
+    preflight,
     probe,
     retention,
     userdata,
     verification,
     waivers,
+    watch,
 )
 
 __all__ = [
@@ -23,9 +25,11 @@ __all__ = [
     "enforcement",
     "linked",
     "notification",
+    "preflight",
     "probe",
     "retention",
     "userdata",
     "verification",
     "waivers",
+    "watch",
 ]

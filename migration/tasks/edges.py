@@ -77,6 +77,12 @@ def enforcer_target(account: Account, *, run_id: int, approved_by: str) -> Targe
     return _target(account.account_id, account.enforcer_role_arn, account.external_id, name)
 
 
+def trial_target(account: Account, request_pk: int, by: str) -> Target:
+    """The enforcer role, for questions beforehand; the session's name shows the plan and who made it."""
+    name = f"imdsdash-plan-{request_pk}-{by}"
+    return _target(account.account_id, account.enforcer_role_arn, account.external_id, name)
+
+
 def _target(account_id: str, role_arn: str, external_id: str, session_name: str) -> Target:
     if not role_arn:
         return Target(account_id=account_id)

@@ -1,4 +1,4 @@
-"""Carrying out approved plans. The only importer of the enforcer."""
+"""Carrying out approved plans. The only one that calls a writer of the enforcer."""
 
 import threading
 import time

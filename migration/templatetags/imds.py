@@ -174,6 +174,12 @@ def hours(value: float) -> str:
 
 
 @register.filter
+def lower_first(text: str) -> str:
+    """A title in the middle of a sentence."""
+    return text[:1].lower() + text[1:]
+
+
+@register.filter
 def duration(seconds: int) -> str:
     """As a person says it: 40 s, 12 min, 3 h 20 min."""
     if seconds < 60:  # noqa: PLR2004

@@ -2,23 +2,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
-from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpResponse
-from django.shortcuts import redirect
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from migration import charts
-from migration.actions import requests
-from migration.actions.errors import Refused
 from migration.domain.permissions import Action
 from migration.enums import Status
-from migration.forms import AccountFilterForm, InstanceFilterForm, ScopeForm, first_error
+from migration.forms import AccountFilterForm, InstanceFilterForm
 from migration.models import Account
 from migration.queries import account as one
 from migration.queries import accounts as many
-from migration.queries import churn, fleet, launches, standing, usage, waivers
+from migration.queries import churn, fleet, launches, rungs, standing, usage, waivers
 from migration.queries.access import can, visible_accounts
 from migration.views import buttons, fragments
 from migration.views.access import SignedIn, account_for, allowed
@@ -46,6 +42,7 @@ def accounts(request: SignedIn) -> HttpResponse:
         "query": query_without(request, "page"),
         "of": visible.count(),
         "may_connect": can(request.user, Action.CONNECT),
+        "may_plan": can(request.user, Action.PLAN),
     }
     return fragments.answer(request, "migration/accounts.html", "results", context)
 
@@ -71,6 +68,7 @@ def account(request: SignedIn, account_id: str) -> HttpResponse:
     here = Account.objects.filter(pk=found.pk)
     regions, waiting, run = one.regions(found), one.open_request(found), one.active_run(found)
     mix = fleet.mix(here)
+    ladder = rungs.ladder(found, now=timezone.now())
     gone = churn.workloads(found, today=timezone.now().astimezone(UTC).date(), days=CHURN_DAYS)
     context = {
         "mix": mix,
@@ -82,6 +80,9 @@ def account(request: SignedIn, account_id: str) -> HttpResponse:
         "enforce": buttons.enforce(
             user=request.user, account=found, ready=fleet.enforceable(here).get(found.pk, 0), waiting=waiting, run=run
         ),
+        "ladder": ladder,
+        "next_rung": rungs.next_rung(ladder),
+        "rung_buttons": buttons.rungs(user=request.user, account=found),
         "history": one.history(found),
         "waivers": waivers.of_account(found),
         "waive": buttons.waive(user=request.user, account=found),
@@ -123,21 +124,3 @@ def _calls_chart(account: Account, *, now: datetime) -> charts.Chart:
             if mark.at.astimezone(UTC).date() >= first
         ],
     )
-
-
-@require_POST
-@allowed(Action.PLAN)
-def draft_plan(request: SignedIn, account_id: str) -> HttpResponse:
-    """Plan for the whole account, or for what the form says of it."""
-    found, form = account_for(request.user, Action.PLAN, account_id), ScopeForm(request.POST)
-    if not form.is_valid():
-        messages.error(request, first_error(form))
-        return redirect("account", account_id)
-    try:
-        drafted = requests.draft_plan(
-            account=found, by=request.user, now=timezone.now(), kind=form.request_kind(), scope=form.scope()
-        )
-    except Refused as refusal:
-        messages.error(request, str(refusal))
-        return redirect("account", account_id)
-    return redirect("plan", drafted.pk)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.urls import reverse
 
@@ -53,6 +54,17 @@ def enforce(
     if not ready:
         return ButtonContext(label, url, reason="No instance is ready yet. The table says what each one waits for.")
     return ButtonContext(label, url, icon="shield-lock-fill")
+
+
+def rungs(*, user: User, account: Account) -> list[tuple[str, ButtonContext]]:
+    """What can be planned above the instances, by the word a form sends. Empty for who may not plan."""
+    if not can(user, Action.PLAN, account):
+        return []
+    url = reverse("draft_rung", args=[account.account_id])
+    kinds = [RequestKind.TEMPLATES, RequestKind.DEFAULTS, RequestKind.ENFORCEMENT, RequestKind.LIFT]
+    if settings.IMDSDASH_IMAGES:
+        kinds.insert(1, RequestKind.IMAGES)
+    return [(kind.value, ButtonContext(f"Plan: {kind.label.lower()}", url, tone="quiet")) for kind in kinds]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from migration.enums import RequestState
 from migration.forms import ApproveForm, EditForm, EmergencyForm, RejectForm, SubmitForm, VersionForm, first_error
 from migration.models import EnforcementRequest
 from migration.queries import decisions, plans
+from migration.queries.access import can
 from migration.queries.policies import terms_for
 from migration.tasks.enforcement import nudge_run
 from migration.views import buttons, confirming
@@ -58,6 +59,8 @@ def _show(request: SignedIn, found: EnforcementRequest, *, text: str = "", statu
         "edits": plans.edits(found),
         "changed": planning.differences(found, now=now) if waiting and not expired else [],
         "opens": plans.window_opens(read, now),
+        "may_ask_beforehand": found.state in {RequestState.DRAFT, RequestState.REQUESTED}
+        and can(request.user, Action.PLAN, found.account),
         "batch": plans.batch_of(found, request.user),
     }
     return render(request, "migration/plan.html", context, status=status)

@@ -148,6 +148,7 @@ def _show(request: SignedIn, found: Wave, *, said: dict[str, Any] | None = None,
         "runs": [(run, progress[run.pk]) for run in listed],
         "actions": wave_actions(user=user, wave=found, accounts=row.accounts + row.hidden),
         "edit_form": EditWaveForm(initial=edited | {"version": found.version} | said.get("edit", {})),
+        "may_plan": can(user, Action.PLAN),
         "said": said,
     }
     return render(request, "migration/wave.html", context, status=status)

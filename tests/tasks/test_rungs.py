@@ -14,7 +14,6 @@ from tests.tasks.story import collected
 pytestmark = pytest.mark.django_db
 
 
-
 def fleet(**more):
     """An account with a template of two versions: both allow IMDSv1; groups that follow $Default, $Latest and a pin."""
     found = fleets.alone(
@@ -38,9 +37,7 @@ def people():
 
 def climb(kind, people, **said):
     """Draft, ask, approve, drive."""
-    ellen, adam = people
-    now = timezone.now()
-    draft = rungs.draft(account=Account.objects.get(), by=ellen, now=now, kind=kind, **said)
+    draft = rungs.draft(account=Account.objects.get(), by=people[0], now=timezone.now(), kind=kind, **said)
     return carry_out(draft, people)
 
 

@@ -113,7 +113,7 @@ def test_an_account_costs_the_same_queries_for_one_instance_and_for_three(client
         factories.instance(account)
     client.force_login(factories.user("someone", Role.VIEWER))
 
-    with django_assert_num_queries(32):
+    with django_assert_num_queries(38):
         client.get(reverse("account", args=[account.account_id]))
 
 
