@@ -17,7 +17,7 @@ from migration.actions.refusals import may, refuse
 from migration.domain import plan as plans
 from migration.domain import policy as policies
 from migration.domain import rollout
-from migration.domain.permissions import Action
+from migration.domain.permissions import Action, right_to_plan
 from migration.domain.plan import Key, Scope
 from migration.domain.policy import Terms
 from migration.enums import RequestKind, RequestState, ScopeKind
@@ -182,7 +182,7 @@ def leave_out(
 
     A plan that is asked for has to be reopened first, which voids its approvals.
     """
-    may(by, Action.PLAN, request, now=now, doing="edit the plan")
+    may(by, right_to_plan(RequestKind(request.kind)), request, now=now, doing="edit the plan")
     if request.version != version or request.state != RequestState.DRAFT:
         raise Stale("Only a draft can be edited, and this one is not as you saw it. Nothing was changed by you.")
     chosen = list(dict.fromkeys(keys))

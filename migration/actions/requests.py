@@ -16,7 +16,7 @@ from migration.actions.queueing import queue
 from migration.actions.refusals import denied, may, refuse
 from migration.domain import plan as plans
 from migration.domain import policy as policies
-from migration.domain.permissions import Action
+from migration.domain.permissions import Action, right_to_plan
 from migration.enums import LOOSENS, Decision, RequestKind, RequestState, ScopeKind, Severity
 from migration.models import Approval, EnforcementRequest, Policy, Run
 from migration.queries import decisions
@@ -32,7 +32,7 @@ def submit(*, request: EnforcementRequest, by: User, reason: str, version: int, 
     Where the policy lets small accounts that are wholly ready go on one click, this is that click: the request comes
     back approved, with its run.
     """
-    may(by, Action.PLAN, request, now=now, doing="request approval")
+    may(by, right_to_plan(RequestKind(request.kind)), request, now=now, doing="request approval")
     _fresh(request, version, now)
     _as_signed(request, by=by, now=now)
     with transaction.atomic():
@@ -50,7 +50,7 @@ def submit(*, request: EnforcementRequest, by: User, reason: str, version: int, 
 
 def reopen(*, request: EnforcementRequest, by: User, version: int, now: datetime) -> EnforcementRequest:
     """Back to a draft, so that it can be edited: every approval it had is void. Raises Refused or Stale."""
-    may(by, Action.PLAN, request, now=now, doing="reopen the plan")
+    may(by, right_to_plan(RequestKind(request.kind)), request, now=now, doing="reopen the plan")
     _fresh(request, version, now)
     with transaction.atomic():
         _lock(request)
@@ -61,7 +61,7 @@ def reopen(*, request: EnforcementRequest, by: User, version: int, now: datetime
 
 def withdraw(*, request: EnforcementRequest, by: User, version: int, now: datetime) -> EnforcementRequest:
     """Take a draft or a waiting request back. Raises Refused or Stale."""
-    may(by, Action.PLAN, request, now=now, doing="withdraw the request")
+    may(by, right_to_plan(RequestKind(request.kind)), request, now=now, doing="withdraw the request")
     _same(request, version)
     _move(request, RequestState.WITHDRAWN, by=by, now=now)
     return request

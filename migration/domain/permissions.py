@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from migration.enums import Role
+from migration.enums import RequestKind, Role
 
 
 class Action(StrEnum):
@@ -32,6 +32,11 @@ ROLES_FOR: dict[Action, frozenset[Role]] = {
     Action.GROUP: frozenset({Role.ENGINEER, Role.ADMIN}),
     Action.ADMINISTER: frozenset({Role.ADMIN}),
 }
+
+
+def right_to_plan(kind: RequestKind) -> Action:
+    """Who may draft, edit, ask for and withdraw a plan: to put back is for everybody who may steer the run."""
+    return Action.STEER if kind == RequestKind.ROLLBACK else Action.PLAN
 
 
 def allows(roles: frozenset[Role], action: Action) -> bool:

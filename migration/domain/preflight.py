@@ -6,6 +6,7 @@ from typing import Any
 
 from migration.domain import ladder
 from migration.domain.plan import key_of
+from migration.enums import ResourceKind
 
 CHANGE, BACK = "change", "put back"
 # AWS's codes in words (domain.md 9; EC2 API, error codes).
@@ -51,6 +52,7 @@ def answer(trial: Trial, code: str | None) -> dict[str, Any]:
     return {
         "what": trial.what,
         "kind": trial.kind,
+        "label": ResourceKind(trial.kind).label,
         "region": trial.region,
         "resource_id": trial.resource_id,
         "code": code,

@@ -1,5 +1,6 @@
 """Requests: the plan as it was written, and the three heaps of the approvals page."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from migration.domain import approval, windows
+from migration.domain import approval, ladder, windows
 from migration.domain import plan as plans
 from migration.domain import policy as policies
 from migration.domain.permissions import Action
@@ -37,6 +38,19 @@ LEFT_OUT = {
 }
 
 
+def _told(value: Any) -> str:
+    """A value as a person reads it: options by name, a version that is still to be made in words, the rest as JSON."""
+    if not isinstance(value, dict | list):
+        return str(value)
+    if value == {}:
+        return "nothing stated"
+    if isinstance(value, dict) and set(value) == {ladder.MADE_BY}:
+        return "the new version"
+    if isinstance(value, dict) and not any(isinstance(inner, dict | list) for inner in value.values()):
+        return ", ".join(f"{name}={inner}" for name, inner in value.items())
+    return re.sub(r'\{"made_by":"[^"]*"\}', '"the new version"', plans.canonical(value))
+
+
 @dataclass(frozen=True)
 class Option:
     """One option of one instance, before and after."""
@@ -47,12 +61,12 @@ class Option:
 
     @property
     def told(self) -> str:
-        """What it shall be; what is more than a word, as JSON."""
-        return plans.canonical(self.after) if isinstance(self.after, dict | list) else str(self.after)
+        """What it shall be."""
+        return _told(self.after)
 
     @property
     def was(self) -> str | None:
-        return plans.canonical(self.before) if isinstance(self.before, dict | list) else self.before
+        return None if self.before is None else _told(self.before)
 
 
 @dataclass(frozen=True)

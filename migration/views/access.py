@@ -11,7 +11,8 @@ from django.utils import timezone
 from django_htmx.middleware import HtmxDetails
 
 from migration.actions import audit
-from migration.domain.permissions import Action
+from migration.domain.permissions import Action, right_to_plan
+from migration.enums import RequestKind
 from migration.models import Account, EnforcementRequest, Instance, Policy, Run, Waiver, Wave
 from migration.queries import instance as instances
 from migration.queries import plans, policies, runs, waivers, waves
@@ -110,6 +111,13 @@ def request_for(user: User, action: Action, pk: int) -> EnforcementRequest:
     if found is None:
         raise Http404("No such plan, or none that you may see.")
     require(user, action, found.account)
+    return found
+
+
+def planned_for(user: User, pk: int) -> EnforcementRequest:
+    """A request whose plan the person may edit, ask for and withdraw; of a rollback, whoever may steer."""
+    found = request_for(user, Action.VIEW, pk)
+    require(user, right_to_plan(RequestKind(found.kind)), found.account)
     return found
 
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from migration.domain.permissions import Action
+from migration.domain.permissions import Action, right_to_plan
 from migration.enums import ACTIVE_RUN, RequestKind, RequestState, RunState, WaiverKind, WaiverState
 from migration.models import Account, EnforcementRequest, Run, Waiver
 from migration.queries.access import can
@@ -113,7 +113,7 @@ def _draft(user: User, request: EnforcementRequest, plan: Plan, *, emergency: bo
         now = ButtonContext(
             f"Put back {things} now", reverse("roll_back_now", args=[request.pk]), tone="danger", icon="sign-stop-fill"
         )
-    if not can(user, Action.PLAN, request.account):
+    if not can(user, right_to_plan(RequestKind(request.kind)), request.account):
         return PlanActions("A draft. Its author has not asked for approval yet.", emergency=now)
     return PlanActions(
         "A draft: nothing has been asked of anybody, and nothing in AWS has been touched.",
@@ -126,7 +126,7 @@ def _draft(user: User, request: EnforcementRequest, plan: Plan, *, emergency: bo
 
 def _requested(user: User, request: EnforcementRequest, plan: Plan, signing: Signing) -> PlanActions:
     withdraw = reopen = None
-    if can(user, Action.PLAN, request.account):
+    if can(user, right_to_plan(RequestKind(request.kind)), request.account):
         withdraw = ButtonContext("Withdraw request", reverse("withdraw_plan", args=[request.pk]), tone="quiet")
         reopen = ButtonContext("Back to a draft", reverse("reopen_plan", args=[request.pk]), tone="quiet")
     if signing.barred:

@@ -14,7 +14,7 @@ from migration.forms import ManyForm, RungForm, ScopeForm, first_error
 from migration.models import Account, EnforcementRequest, Wave
 from migration.queries.access import can, visible_accounts
 from migration.tasks.preflight import nudge_ask
-from migration.views.access import SignedIn, account_for, allowed, request_for
+from migration.views.access import SignedIn, account_for, allowed, planned_for
 
 TOLD = 5  # accounts passed over that are named
 
@@ -106,10 +106,10 @@ def _many(request: SignedIn, form: ManyForm) -> tuple[list[Account], str, Wave |
 
 
 @require_POST
-@allowed(Action.PLAN)
+@allowed(Action.STEER)
 def ask_beforehand(request: SignedIn, pk: int) -> HttpResponse:
     """Ask AWS again whether the plan's changes may be made, and put back."""
-    found = request_for(request.user, Action.PLAN, pk)
+    found = planned_for(request.user, pk)
     nudge_ask(found.pk)
     messages.success(request, "AWS is being asked by DryRun; nothing is changed by it. The answer stands here shortly.")
     return redirect("plan", pk)

@@ -7,9 +7,9 @@ from django.views.decorators.http import require_GET, require_POST
 
 from migration.actions import planning, requests
 from migration.actions.errors import Refused
-from migration.domain.permissions import Action
+from migration.domain.permissions import Action, right_to_plan
 from migration.domain.plan import canonical
-from migration.enums import RequestState
+from migration.enums import RequestKind, RequestState
 from migration.forms import ApproveForm, EditForm, EmergencyForm, RejectForm, SubmitForm, VersionForm, first_error
 from migration.models import EnforcementRequest
 from migration.queries import decisions, plans
@@ -17,7 +17,7 @@ from migration.queries.access import can
 from migration.queries.policies import terms_for
 from migration.tasks.enforcement import nudge_run
 from migration.views import buttons, confirming
-from migration.views.access import SignedIn, allowed, request_for
+from migration.views.access import SignedIn, allowed, planned_for, request_for
 from migration.views.paging import page_of, query_without
 
 CONFLICT = 409
@@ -60,7 +60,7 @@ def _show(request: SignedIn, found: EnforcementRequest, *, text: str = "", statu
         "changed": planning.differences(found, now=now) if waiting and not expired else [],
         "opens": plans.window_opens(read, now),
         "may_ask_beforehand": found.state in {RequestState.DRAFT, RequestState.REQUESTED}
-        and can(request.user, Action.PLAN, found.account),
+        and can(request.user, right_to_plan(RequestKind(found.kind)), found.account),
         "batch": plans.batch_of(found, request.user),
     }
     return render(request, "migration/plan.html", context, status=status)
@@ -80,9 +80,9 @@ def _refused(request: SignedIn, pk: int, sentence: str, *, text: str = "") -> Ht
 
 
 @require_POST
-@allowed(Action.PLAN)
+@allowed(Action.STEER)
 def submit_plan(request: SignedIn, pk: int) -> HttpResponse:
-    found, form = request_for(request.user, Action.PLAN, pk), SubmitForm(request.POST)
+    found, form = planned_for(request.user, pk), SubmitForm(request.POST)
     if not form.is_valid():
         return _refused(request, pk, first_error(form), text=form.data.get("reason", ""))
     reason, version = form.cleaned_data["reason"], form.cleaned_data["version"]
@@ -102,10 +102,10 @@ def submit_plan(request: SignedIn, pk: int) -> HttpResponse:
 
 
 @require_POST
-@allowed(Action.PLAN)
+@allowed(Action.STEER)
 def edit_plan(request: SignedIn, pk: int) -> HttpResponse:
     """Take changes out of a draft."""
-    found, form = request_for(request.user, Action.PLAN, pk), EditForm(request.POST)
+    found, form = planned_for(request.user, pk), EditForm(request.POST)
     if not form.is_valid():
         return _refused(request, pk, first_error(form))
     said = form.cleaned_data
@@ -125,10 +125,10 @@ def edit_plan(request: SignedIn, pk: int) -> HttpResponse:
 
 
 @require_POST
-@allowed(Action.PLAN)
+@allowed(Action.STEER)
 def reopen_plan(request: SignedIn, pk: int) -> HttpResponse:
     """Back to a draft; its approvals are void."""
-    found, form = request_for(request.user, Action.PLAN, pk), VersionForm(request.POST)
+    found, form = planned_for(request.user, pk), VersionForm(request.POST)
     if not form.is_valid():
         return _refused(request, pk, first_error(form))
     try:
@@ -173,9 +173,9 @@ def roll_back_now(request: SignedIn, pk: int) -> HttpResponse:
 
 
 @require_POST
-@allowed(Action.PLAN)
+@allowed(Action.STEER)
 def withdraw_plan(request: SignedIn, pk: int) -> HttpResponse:
-    found, form = request_for(request.user, Action.PLAN, pk), VersionForm(request.POST)
+    found, form = planned_for(request.user, pk), VersionForm(request.POST)
     if not form.is_valid():
         return _refused(request, pk, first_error(form))
     try:

@@ -15,6 +15,7 @@ from migration.domain.permissions import Action
 from migration.models import Run
 from migration.queries import runs as queries
 from migration.tasks.enforcement import nudge_run
+from migration.tasks.preflight import nudge_ask
 from migration.views import buttons
 from migration.views.access import SignedIn, allowed, run_for
 from migration.views.paging import page_of, query_without
@@ -126,4 +127,5 @@ def roll_back(request: SignedIn, pk: int) -> HttpResponse:
     except Refused as refusal:
         messages.error(request, str(refusal))
         return redirect("run", pk)
+    nudge_ask(drafted.pk)
     return redirect("plan", drafted.pk)
