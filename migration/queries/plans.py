@@ -164,7 +164,7 @@ def read(request: EnforcementRequest) -> Plan:
         as_of=datetime.fromisoformat(raw["as_of"]) if raw.get("as_of") else None,
         title=f"{title} run {request.undoes_id}" if request.undoes_id else title,
         noun="instance" if all(one.kind == ResourceKind.INSTANCE for one in changes) else "resource",
-        scope=str(plans.scope_of(raw)),
+        scope=f"what run {request.undoes_id} changed" if request.undoes_id else str(plans.scope_of(raw)),
         terms=policies.of_plan(raw["policy"]) if raw.get("policy") else None,
         seconds=(raw.get("estimate") or {}).get("seconds"),
     )
