@@ -17,7 +17,7 @@ from migration.actions.refusals import denied, may, refuse
 from migration.domain import plan as plans
 from migration.domain import policy as policies
 from migration.domain.permissions import Action, right_to_plan
-from migration.enums import LOOSENS, Decision, RequestKind, RequestState, ScopeKind, Severity
+from migration.enums import LOOSENS, Decision, RequestKind, RequestState, Severity
 from migration.models import Approval, EnforcementRequest, Policy, Run
 from migration.queries import decisions
 from migration.queries.policies import terms_for
@@ -38,7 +38,7 @@ def submit(*, request: EnforcementRequest, by: User, reason: str, version: int, 
     with transaction.atomic():
         fields = {"requested_by": by, "requested_at": now, "reason": reason}
         _move(request, RequestState.REQUESTED, by=by, reason=reason, now=now, fields=fields)
-        policy = _one_click(request)
+        policy = decisions.one_click(request)
         if policy is not None:
             said = f"One click, by policy {policy.pk}: {len(request.plan['changes'])} of at most {policy.one_click}."
             _move(request, RequestState.APPROVED, by=by, reason=said, now=now, fields={"by_policy": policy})
@@ -199,18 +199,6 @@ def _as_signed(request: EnforcementRequest, *, by: User, now: datetime) -> None:
     if told and told != policies.as_plan(terms_for(request.account)):
         said = "The policy of this account has changed since the plan was made. Make a new plan; nothing was changed."
         raise refuse(request, said, by=by, now=now)
-
-
-def _one_click(request: EnforcementRequest) -> Policy | None:
-    """The policy by which no second person is needed, if there is one."""
-    told = request.plan.get("policy") or {}
-    policy = Policy.objects.filter(pk=told["policy"]).first() if told.get("policy") else None
-    if policy is None or plans.scope_of(request.plan).kind is not ScopeKind.ACCOUNT:
-        return None
-    request.by_policy = policy
-    carries = decisions.policy_carries(request)
-    request.by_policy = None
-    return policy if carries else None
 
 
 def _sign(request: EnforcementRequest, *, by: User, decision: Decision, comment: str, now: datetime) -> None:

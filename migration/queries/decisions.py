@@ -6,7 +6,7 @@ from migration.domain.approval import Asked, Signature, barred, missing
 from migration.domain.permissions import Action
 from migration.domain.plan import wholly_ready
 from migration.enums import Decision, Emergency, PolicyState, RequestKind
-from migration.models import Approval, EnforcementRequest, PlanEdit, Run
+from migration.models import Approval, EnforcementRequest, PlanEdit, Policy, Run
 from migration.queries.access import Person, can
 
 
@@ -61,6 +61,15 @@ def policy_carries(request: EnforcementRequest) -> bool:
     if request.emergency:
         return request.kind == RequestKind.ROLLBACK and policy.emergency != Emergency.NOBODY
     return len(request.plan["changes"]) <= policy.one_click and wholly_ready(request.plan)
+
+
+def one_click(request: EnforcementRequest) -> Policy | None:
+    """The policy by which this very plan needs no second person, if there is one in force."""
+    told = request.plan.get("policy") or {}
+    if not told.get("policy") or not wholly_ready(request.plan):
+        return None
+    policy = Policy.objects.filter(pk=told["policy"], state=PolicyState.ACTIVE).first()
+    return policy if policy is not None and len(request.plan["changes"]) <= policy.one_click else None
 
 
 def may_use_emergency(user: Person, run: Run, right: Emergency) -> bool:

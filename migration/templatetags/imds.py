@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from migration import charts
+from migration.domain import failures
 from migration.enums import (
     ChangeState,
     LaunchAnswer,
@@ -177,6 +178,12 @@ def hours(value: float) -> str:
 def lower_first(text: str) -> str:
     """A title in the middle of a sentence."""
     return text[:1].lower() + text[1:]
+
+
+@register.filter
+def advice(error_class: str) -> str:
+    """What to do about a change that failed."""
+    return failures.advice(error_class)
 
 
 @register.filter

@@ -94,30 +94,40 @@ OTHERS = ("Approve and change {things}", "{things} in {account} will be changed"
 
 
 def plan_actions(
-    *, user: User, request: EnforcementRequest, plan: Plan, signing: Signing, expired: bool, emergency: bool = False
+    *,
+    user: User,
+    request: EnforcementRequest,
+    plan: Plan,
+    signing: Signing,
+    expired: bool,
+    emergency: bool = False,
+    one_click: bool = False,
 ) -> PlanActions:
     """By state, role and four eyes. The actions check all of it again."""
     if expired and request.state in {RequestState.DRAFT, RequestState.REQUESTED}:
         return PlanActions("This plan is past its expiry and cannot go on. Make a new one from the account's page.")
     if request.state == RequestState.DRAFT:
-        return _draft(user, request, plan, emergency=emergency)
+        return _draft(user, request, plan, emergency=emergency, one_click=one_click)
     if request.state == RequestState.REQUESTED:
         return _requested(user, request, plan, signing)
     return PlanActions(_closed(request))
 
 
-def _draft(user: User, request: EnforcementRequest, plan: Plan, *, emergency: bool) -> PlanActions:
+def _draft(user: User, request: EnforcementRequest, plan: Plan, *, emergency: bool, one_click: bool) -> PlanActions:
     now = None
     if emergency:
         things = plural(len(plan.changes), plan.noun)
         now = ButtonContext(
             f"Put back {things} now", reverse("roll_back_now", args=[request.pk]), tone="danger", icon="sign-stop-fill"
         )
+    label = "Request approval"
+    if one_click:
+        label = f"Enforce IMDSv2 on {plural(len(plan.changes), plan.noun)} now"
     if not can(user, right_to_plan(RequestKind(request.kind)), request.account):
         return PlanActions("A draft. Its author has not asked for approval yet.", emergency=now)
     return PlanActions(
         "A draft: nothing has been asked of anybody, and nothing in AWS has been touched.",
-        submit=ButtonContext("Request approval", reverse("submit_plan", args=[request.pk]), icon="arrow-right"),
+        submit=ButtonContext(label, reverse("submit_plan", args=[request.pk]), icon="arrow-right"),
         edit=ButtonContext("Leave out what is ticked", reverse("edit_plan", args=[request.pk]), tone="quiet"),
         emergency=now,
         withdraw=ButtonContext("Discard draft", reverse("withdraw_plan", args=[request.pk]), tone="quiet"),

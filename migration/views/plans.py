@@ -10,7 +10,16 @@ from migration.actions.errors import Refused
 from migration.domain.permissions import Action, right_to_plan
 from migration.domain.plan import canonical
 from migration.enums import RequestKind, RequestState
-from migration.forms import ApproveForm, EditForm, EmergencyForm, RejectForm, SubmitForm, VersionForm, first_error
+from migration.forms import (
+    ApproveForm,
+    ConfirmForm,
+    EditForm,
+    EmergencyForm,
+    RejectForm,
+    SubmitForm,
+    VersionForm,
+    first_error,
+)
 from migration.models import EnforcementRequest
 from migration.queries import decisions, plans
 from migration.queries.access import can
@@ -35,6 +44,7 @@ def _show(request: SignedIn, found: EnforcementRequest, *, text: str = "", statu
     expired = found.expires_at <= now
     signing = plans.signing(found, request.user)
     waiting = found.state == RequestState.REQUESTED
+    one_click = decisions.one_click(found) if found.state == RequestState.DRAFT else None
     context = {
         "request_row": found,
         "plan": read,
@@ -48,8 +58,10 @@ def _show(request: SignedIn, found: EnforcementRequest, *, text: str = "", statu
             signing=signing,
             expired=expired,
             emergency=_emergency(request, found),
+            one_click=one_click is not None,
         ),
         "signing": signing,
+        "one_click": one_click,
         "submit_form": SubmitForm(initial={"version": found.version, "reason": text or found.reason}),
         "approve_form": ApproveForm(initial={"version": found.version, "comment": text}),
         "emergency_form": EmergencyForm(initial={"version": found.version, "reason": text}),
@@ -86,6 +98,11 @@ def submit_plan(request: SignedIn, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _refused(request, pk, first_error(form), text=form.data.get("reason", ""))
     reason, version = form.cleaned_data["reason"], form.cleaned_data["version"]
+    if decisions.one_click(found):  # this click is the whole decision
+        heavy = ConfirmForm(request.POST)
+        objection = confirming.objection(request, heavy, found) if heavy.is_valid() else first_error(heavy)
+        if objection:
+            return _refused(request, pk, objection, text=reason)
     try:
         requests.submit(request=found, by=request.user, reason=reason, version=version, now=timezone.now())
     except Refused as refusal:

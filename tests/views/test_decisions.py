@@ -9,7 +9,7 @@ from migration.actions import requests
 from migration.actions.errors import Refused, Stale
 from migration.domain.plan import canonical
 from migration.enums import ChangeState, RequestState, Role, RunState, Status
-from migration.models import EnforcementRequest, Run
+from migration.models import EnforcementRequest, Policy, Run
 from tests import factories
 from tests.factories import NOW
 from tests.views.conftest import change_of, plan_for, request_of, run_of
@@ -328,3 +328,44 @@ def test_a_paused_run_is_resumed_and_nudged(world, as_, monkeypatch):
 
     world.run.refresh_from_db()
     assert (world.run.state, nudged) == (RunState.RUNNING, [world.run.pk])
+
+
+# --- one click, where the policy lets it do ------------------------------------------------------------
+
+
+@pytest.fixture
+def small(cast):
+    """An account that is wholly ready, under a policy by which two instances need no second person."""
+    account = factories.account(name="small")
+    factories.instance(account), factories.instance(account)
+    Policy.objects.create(
+        account=account, state="active", one_click=2, canary_minutes=0, reason="small",
+        proposed_by=cast["admin"], proposed_at=NOW, decided_by=factories.user("second", Role.ADMIN), decided_at=NOW,
+    )  # fmt: skip
+    return requests.draft_plan(account=account, by=cast["engineer"], now=NOW)
+
+
+def test_one_click_says_what_it_does_and_asks_for_the_account(small, as_):
+    page = text(as_("engineer").get(reverse("plan", args=[small.pk])))
+
+    assert "Enforce IMDSv2 on 2 instances now</button>" in page
+    assert "the run begins at once." in page
+
+
+def test_one_click_without_the_account_typed_does_nothing(small, as_):
+    answer = as_("engineer").post(reverse("submit_plan", args=[small.pk]), {"reason": "quiet", "version": 0})
+
+    small.refresh_from_db()
+    assert (answer.status_code, small.state) == (409, RequestState.DRAFT)
+
+
+def test_one_click_starts_the_run_and_names_the_policy(small, as_, monkeypatch):
+    nudged: list[int] = []
+    monkeypatch.setattr("migration.views.plans.nudge_run", nudged.append)
+
+    as_("engineer").post(reverse("submit_plan", args=[small.pk]), {"reason": "quiet", "version": 0, "typed": "small"})
+
+    run = Run.objects.get(request=small)
+    assert nudged == [run.pk]
+    page = text(as_("viewer").get(reverse("run", args=[run.pk])))
+    assert "on one click, by policy" in page
