@@ -1,6 +1,8 @@
 # Each target makes its own .venv from the lock file; nothing but Python >=3.11 and make is needed.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check fix bench states clean
+.PHONY: help venv demo test check fix soak bench states clean
+
+SOAK_STEPS ?= 200000
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -54,6 +56,9 @@ fix: venv ## what can be mended by itself
 
 states: venv ## docs/states.md from the transition tables
 	@$(BIN)/python manage.py states
+
+soak: venv ## the state machine for long: SOAK_STEPS=200000
+	@IMDSDASH_SOAK_STEPS=$(SOAK_STEPS) $(BIN)/python -m pytest tests/stateful -q
 
 bench: venv ## measurements as JSON, in var/bench/
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)

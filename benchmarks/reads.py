@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 
-from benchmarks import reads_of_launches
+from benchmarks import reads_of_launches, reads_of_steering
 from migration.actions import retention
 from migration.domain.readiness import Window
 from migration.enums import ChangeState, RequestState, Role, RunState, WaiverKind, WaiverState
@@ -71,6 +71,7 @@ def decided(now: datetime) -> tuple[User, User]:
         request(one, admin, narrow, state, now)
         waive(one, admin, narrow, now)
     reads_of_launches.seed(now)
+    reads_of_steering.seed(admin, now)
     AuditEvent.objects.bulk_create(
         (
             AuditEvent(
@@ -137,6 +138,7 @@ def all_reads(people: tuple[User, User], *, now: datetime) -> dict[str, Read]:
         (", largest account", of_an_account(largest, now=now)),
         (", usual account", of_an_account(usual, now=now)),
         ("", of_decisions(admin, narrow)),
+        ("", reads_of_steering.of_decisions(admin, now=now)),
         ("", of_the_machinery(now=now)),
         (", largest scope", of_a_pass(largest, now=now)),
         (", usual scope", of_a_pass(usual, now=now)),
@@ -213,6 +215,7 @@ def of_an_account(here: Account, *, now: datetime) -> dict[str, Read]:
         "usage.days": lambda: usage.days(alone, today=now.date(), count=TREND),
         "planning.candidates": lambda: list(planning.candidates(here, now=now)),
         **reads_of_launches.of_an_account(here),
+        **reads_of_steering.of_an_account(here, now=now),
     }
 
 

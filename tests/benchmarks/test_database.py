@@ -12,17 +12,31 @@ from tests.services import absent
 
 # What asks no table, or a row or two by their key.
 NO_READS = {
+    "access.among",
     "access.can",
     "access.can_everywhere",
+    "access.can_in",
+    "access.everything",
     "access.roles",
     "access.visible_accounts",
-    "access.among",
-    "access.everything",
     "accounts.busiest",
     "accounts.ordered",
+    "anchors.contradictions",
+    "anchors.kept",
+    "anchors.malformed",
+    "anchors.standing",  # a file, and the events it names by their key
     "asking.beginning",
     "asking.history_slice",
     "asking.known",  # a part of asking.usage
+    "churn.calling",  # with standing.of_accounts
+    "decisions.asked",
+    "decisions.barred_because",
+    "decisions.may_use_emergency",
+    "decisions.not_by",  # with plans.inbox
+    "decisions.one_click",
+    "decisions.policy_carries",
+    "decisions.standing",
+    "decisions.still_missing",
     "evidence.owes",
     "evidence.rejected_hours",
     "evidence.subject",
@@ -40,19 +54,50 @@ NO_READS = {
     "onboarding.tested",
     "onboarding.usual_way",
     "planning.closed_regions",
+    "planning.in_scope",  # with planning.candidates
+    "planning.locked_regions",
     "planning.options_of",
     "planning.stale_because",
+    "planning.strangers",
+    "plans.as_text",
+    "plans.batch_of",
     "plans.decidable",
+    "plans.edits",
+    "plans.given_by",
+    "plans.window_opens",
+    "policies.active_at",
+    "policies.brake",
+    "policies.brake_reason",
+    "policies.decidable",
+    "policies.defaults",
+    "policies.difference",
+    "policies.held_before",
+    "policies.may_administer",
+    "policies.place",
+    "policies.pulled_by",
+    "policies.terms_of",
+    "policies.told",
+    "policies.visible",  # with policies.holding
+    "policies.waiting_for",
     "probes.probe_of",
+    "rungs.enforcement_harms",  # one of rungs.homes
+    "rungs.home",  # with rungs.homes
+    "rungs.next_rung",
     "runs.fingerprint",
     "runs.is_over",
     "runs.progresses",  # with runs.visible
+    "runs.refused_calls",  # with runs.told
+    "runs.rollbacks",
     "usage.total",
     "waivers.covered",
     "waivers.decidable",
     "waivers.reaches",  # with waivers.rows
     "waivers.visible",  # with waivers.waiting
     "waivers.waiting_renewal",
+    "waves.begins",
+    "waves.is_late",
+    "waves.may",
+    "waves.visible",  # with waves.rows
 }
 
 
