@@ -38,6 +38,7 @@ POLICIES: dict[str, tuple[str, tuple[str, str, int], tuple[str, str]]] = {
         ("account", "enforcer_defaults"),
     ),
     "enforcer images": ("enforcer-images.json", ("roles.yaml", "EnforcerRole", 3), ("account", "enforcer_images")),
+    "enforcer off": ("enforcer-off.json", ("roles.yaml", "EnforcerRole", 4), ("account", "enforcer_off")),
     "monitoring": ("monitoring-role.json", ("monitoring.yaml", "MonitoringRole", 0), ("monitoring", "monitoring")),
     "user data": ("user-data-role.json", ("user-data.yaml", "UserDataRole", 0), ("user-data", "user_data")),
     "central": ("central-policy.json", ("central.yaml", "CentralPolicy", 0), ("central", "central")),
@@ -310,7 +311,7 @@ def test_the_roles_names_are_the_settings_own(settings):
     assert parameters["EnforcerRoleName"]["Default"] == settings.IMDSDASH_ENFORCER_ROLE
 
 
-BEYOND = ("enforcer templates", "enforcer defaults", "enforcer images")
+BEYOND = ("enforcer templates", "enforcer defaults", "enforcer images", "enforcer off")
 # A template that a group is to launch is checked as a launch by who says so (Auto Scaling user guide, API permissions).
 CHECKED = {"ec2:RunInstances", "ec2:CreateTags", "iam:PassRole"}
 
@@ -344,6 +345,21 @@ def test_what_aws_checks_with_it_is_not_allowed_at_large():
     }
 
 
+def test_the_endpoint_travels_alone_or_not_at_all():
+    """Beside tokens it is denied; without AllowOff nothing allows it (HttpEndpoint re-opens IMDS where it is off)."""
+    key = "ec2:Attribute/{}".format
+    deny = from_json("enforcer-role.json")[-1]
+    off = from_json("enforcer-off.json")[0]
+
+    assert deny["Condition"] == {"Null": {key("HttpEndpoint"): ["false"], key("HttpTokens"): ["false"]}}
+    for one in from_json("enforcer-role.json")[:2]:
+        asked = one["Condition"].get("Null", {})
+        assert asked.get(key("HttpEndpoint"), ["true"]) == ["true"]
+    assert off["Condition"]["Null"] == {
+        key("HttpEndpoint"): ["false"], key("HttpTokens"): ["true"], key("HttpPutResponseHopLimit"): ["true"],
+    }  # fmt: skip
+
+
 def test_an_image_can_be_flagged_and_not_shared():
     """ModifyImageAttribute shares AMIs as well; such a call does not carry the key."""
     flag, _ = from_json("enforcer-images.json")
@@ -353,7 +369,7 @@ def test_an_image_can_be_flagged_and_not_shared():
 
 def test_what_is_exempt_is_denied_in_every_policy_whose_resources_have_tags():
     exempt = {"StringEquals": {"aws:ResourceTag/imds-exempt": ["true"]}}
-    for name in ("enforcer", "enforcer templates", "enforcer images"):
+    for name in ("enforcer", "enforcer templates", "enforcer images", "enforcer off"):
         statements = from_json(POLICIES[name][0])
         denied = {
             action
@@ -370,7 +386,7 @@ def test_nothing_beyond_instances_is_allowed_unless_somebody_says_so(hcl2):
     conditions = template("roles.yaml")["Conditions"]
     given = template("roles.yaml")["Resources"]["EnforcerRole"]["Properties"]["Policies"][1:]
 
-    for name, policy in zip(("Templates", "Defaults", "Images"), given, strict=True):
+    for name, policy in zip(("Templates", "Defaults", "Images", "Off"), given, strict=True):
         assert parameters[f"Allow{name}"]["Default"] == "no"
         assert conditions[f"With{name}"] == {"Fn::Equals": [{"Ref": f"Allow{name}"}, "yes"]}
         assert policy["Fn::If"][0] == f"With{name}"
@@ -387,17 +403,30 @@ def test_the_organizations_module_passes_on_every_parameter_of_the_template():
     assert set(said) == set(template("roles.yaml")["Parameters"])
 
 
-def test_the_enforcers_own_policy_may_only_tighten():
+def test_the_enforcers_own_policy_sets_tokens_and_hop_limits_and_nothing_else():
     found = from_json("enforcer-role.json")
     granted = [one for one in found if one["Effect"] == "Allow"]
     denied = [one["Condition"] for one in found if one["Effect"] == "Deny"]
 
     assert [(one["Action"], one["Condition"]) for one in granted] == [
-        (["ec2:ModifyInstanceMetadataOptions"], {"StringEquals": {"ec2:Attribute/HttpTokens": ["required"]}})
+        (
+            ["ec2:ModifyInstanceMetadataOptions"],
+            {"StringEquals": {"ec2:Attribute/HttpTokens": ["required", "optional"]}},
+        ),
+        (
+            ["ec2:ModifyInstanceMetadataOptions"],
+            {
+                "Null": {
+                    "ec2:Attribute/HttpPutResponseHopLimit": ["false"],
+                    "ec2:Attribute/HttpTokens": ["true"],
+                    "ec2:Attribute/HttpEndpoint": ["true"],
+                }
+            },
+        ),
     ]
     assert denied == [
         {"StringEquals": {"aws:ResourceTag/imds-exempt": ["true"]}},
-        {"Null": {"ec2:Attribute/HttpEndpoint": ["false"]}},
+        {"Null": {"ec2:Attribute/HttpEndpoint": ["false"], "ec2:Attribute/HttpTokens": ["false"]}},
     ]
 
 

@@ -27,8 +27,8 @@ CENTRAL_ACCOUNT = "YOUR_CENTRAL_ACCOUNT"
 CENTRAL_ROLE = "YOUR_CENTRAL_ROLE"
 STACK = "imdsdash-roles"
 SAY_YES = (
-    "With AllowTemplates, AllowDefaults or AllowImages (allow_templates and so on in Terraform) it may change what new "
-    "instances get as well: deploy/README.md says what each gives."
+    "With AllowTemplates, AllowDefaults, AllowImages or AllowOff (allow_templates and so on in Terraform) it may also "
+    "change what new instances get, and switch IMDS off: deploy/README.md says what each gives."
 )
 ASSUMED = re.compile(r"arn:(?P<partition>aws[\w-]*):sts::(?P<account>\d{12}):assumed-role/(?P<name>[\w+=,.@-]+)/")
 
@@ -139,6 +139,7 @@ def _beyond(way: str, files: Mapping[str, str], filled: Filled) -> tuple[Block, 
         "templates": "Enforcer, launch templates and Auto Scaling groups (optional)",
         "defaults": "Enforcer, launch defaults and HttpTokensEnforced (optional)",
         "images": "Enforcer, AMIs: what it does can never be taken back (optional)",
+        "off": "Enforcer, switching IMDS off on instances named one by one (optional)",
     }
     return tuple(
         Block(f"{way}-{name}", title, policy(files[f"enforcer-{name}.json"], filled.partition), long=True)
@@ -194,8 +195,8 @@ def _central(files: Mapping[str, str], filled: Filled) -> Step:
 def _roles(files: Mapping[str, str], filled: Filled) -> Step:
     return Step(
         "Make the two roles in each account",
-        "The reader looks. The enforcer sets HttpTokens=required on instances of approved plans, and can do nothing "
-        f"else. {SAY_YES} Both are entered by the central role only, with your ExternalId.",
+        "The reader looks. The enforcer sets HttpTokens and hop limits on instances of approved plans, and can do "
+        f"nothing else. {SAY_YES} Both are entered by the central role only, with your ExternalId.",
         choices=(
             Choice(
                 "CloudFormation",

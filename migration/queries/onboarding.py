@@ -21,6 +21,7 @@ FILES = (
     "enforcer-templates.json",
     "enforcer-defaults.json",
     "enforcer-images.json",
+    "enforcer-off.json",
     "central-policy.json",
     "trust-policy.json",
 )

@@ -17,7 +17,7 @@ WRITES = ("modify_", "create_", "delete_", "run_", "terminate_", "update_", "put
     "send",
     [
         {},
-        {"HttpEndpoint": "enabled"},
+        {"HttpPutResponseHopLimit": 2, "HttpEndpoint": "enabled"},
         {"HttpTokens": "required", "HttpEndpoint": "enabled"},
         {"InstanceMetadataTags": "disabled"},
     ],

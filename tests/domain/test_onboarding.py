@@ -121,7 +121,15 @@ def test_the_central_policy_enters_the_roles_by_their_configured_names():
 def test_the_account_alone_needs_the_readers_policy_and_no_role():
     texts = blocks(Way.HERE)
 
-    assert set(texts) == {"here-reader", "here-enforcer", "here-templates", "here-defaults", "here-images", "test"}
+    assert set(texts) == {
+        "here-reader",
+        "here-enforcer",
+        "here-templates",
+        "here-defaults",
+        "here-images",
+        "here-off",
+        "test",
+    }
     allow = json.loads(texts["here-enforcer"])["Statement"][0]
     assert allow["Resource"] == "arn:aws-us-gov:ec2:*:*:instance/*"
 
@@ -145,7 +153,7 @@ def test_the_parameters_named_in_words_are_the_templates_own(way, title):
     (step,) = [one for one in onboarding.steps(way, FILES, KNOWN) if one.title.startswith(title)]
     variables = (DEPLOY / "terraform/account/variables.tf").read_text()
 
-    for name in ("AllowTemplates", "AllowDefaults", "AllowImages"):
+    for name in ("AllowTemplates", "AllowDefaults", "AllowImages", "AllowOff"):
         assert name in step.text
         assert f"\n  {name}:\n" in FILES["roles.yaml"]
         assert f'variable "allow_{name.removeprefix("Allow").lower()}"' in variables

@@ -71,13 +71,34 @@ data "aws_iam_policy_document" "reader" {
 
 data "aws_iam_policy_document" "enforcer" {
   statement {
-    sid       = "RequireTokens"
+    sid       = "RequireTokensOrPutThemBack"
     actions   = ["ec2:ModifyInstanceMetadataOptions"]
     resources = ["arn:${data.aws_partition.current.partition}:ec2:*:${data.aws_caller_identity.current.account_id}:instance/*"]
     condition {
       test     = "StringEquals"
       variable = "ec2:Attribute/HttpTokens"
-      values   = ["required"]
+      values   = ["required", "optional"]
+    }
+  }
+
+  statement {
+    sid       = "HopLimitAlone"
+    actions   = ["ec2:ModifyInstanceMetadataOptions"]
+    resources = ["arn:${data.aws_partition.current.partition}:ec2:*:${data.aws_caller_identity.current.account_id}:instance/*"]
+    condition {
+      test     = "Null"
+      variable = "ec2:Attribute/HttpPutResponseHopLimit"
+      values   = ["false"]
+    }
+    condition {
+      test     = "Null"
+      variable = "ec2:Attribute/HttpTokens"
+      values   = ["true"]
+    }
+    condition {
+      test     = "Null"
+      variable = "ec2:Attribute/HttpEndpoint"
+      values   = ["true"]
     }
   }
 
@@ -94,13 +115,18 @@ data "aws_iam_policy_document" "enforcer" {
   }
 
   statement {
-    sid       = "NeverTheEndpoint"
+    sid       = "NeverTheEndpointBesideTokens"
     effect    = "Deny"
     actions   = ["ec2:ModifyInstanceMetadataOptions"]
     resources = ["*"]
     condition {
       test     = "Null"
       variable = "ec2:Attribute/HttpEndpoint"
+      values   = ["false"]
+    }
+    condition {
+      test     = "Null"
+      variable = "ec2:Attribute/HttpTokens"
       values   = ["false"]
     }
   }
@@ -217,6 +243,41 @@ data "aws_iam_policy_document" "enforcer_images" {
   }
 }
 
+data "aws_iam_policy_document" "enforcer_off" {
+  statement {
+    sid       = "TheEndpointAlone"
+    actions   = ["ec2:ModifyInstanceMetadataOptions"]
+    resources = ["arn:${data.aws_partition.current.partition}:ec2:*:${data.aws_caller_identity.current.account_id}:instance/*"]
+    condition {
+      test     = "Null"
+      variable = "ec2:Attribute/HttpEndpoint"
+      values   = ["false"]
+    }
+    condition {
+      test     = "Null"
+      variable = "ec2:Attribute/HttpTokens"
+      values   = ["true"]
+    }
+    condition {
+      test     = "Null"
+      variable = "ec2:Attribute/HttpPutResponseHopLimit"
+      values   = ["true"]
+    }
+  }
+
+  statement {
+    sid       = "NeverAnExemptInstance"
+    effect    = "Deny"
+    actions   = ["ec2:ModifyInstanceMetadataOptions"]
+    resources = ["*"]
+    condition {
+      test     = "StringEquals"
+      variable = "aws:ResourceTag/imds-exempt"
+      values   = ["true"]
+    }
+  }
+}
+
 resource "aws_iam_role" "reader" {
   name                 = var.reader_role_name
   path                 = var.role_path
@@ -236,7 +297,7 @@ resource "aws_iam_role" "enforcer" {
 
   name                 = var.enforcer_role_name
   path                 = var.role_path
-  description          = "imdsdash sets HttpTokens=required on instances of approved plans, and what its other policies allow."
+  description          = "imdsdash sets HttpTokens and hop limits on instances of approved plans, and what its other policies allow."
   max_session_duration = 3600
   assume_role_policy   = data.aws_iam_policy_document.trust.json
 }
@@ -271,4 +332,12 @@ resource "aws_iam_role_policy" "enforcer_images" {
   name   = "images"
   role   = aws_iam_role.enforcer[0].id
   policy = data.aws_iam_policy_document.enforcer_images.json
+}
+
+resource "aws_iam_role_policy" "enforcer_off" {
+  count = var.with_enforcer && var.allow_off ? 1 : 0
+
+  name   = "off"
+  role   = aws_iam_role.enforcer[0].id
+  policy = data.aws_iam_policy_document.enforcer_off.json
 }

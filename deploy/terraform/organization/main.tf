@@ -23,6 +23,7 @@ resource "aws_cloudformation_stack_set" "roles" {
     AllowTemplates    = var.allow_templates ? "yes" : "no"
     AllowDefaults     = var.allow_defaults ? "yes" : "no"
     AllowImages       = var.allow_images ? "yes" : "no"
+    AllowOff          = var.allow_off ? "yes" : "no"
     InstanceRoleNames = var.instance_role_names
   }
 
@@ -71,5 +72,6 @@ module "management_account" {
   allow_templates     = var.allow_templates
   allow_defaults      = var.allow_defaults
   allow_images        = var.allow_images
+  allow_off           = var.allow_off
   instance_role_names = var.instance_role_names
 }

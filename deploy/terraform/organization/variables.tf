@@ -59,6 +59,12 @@ variable "allow_images" {
   default     = false
 }
 
+variable "allow_off" {
+  description = "With true, the enforcer switches IMDS off, and on again, on instances that a plan names one by one."
+  type        = bool
+  default     = false
+}
+
 variable "instance_role_names" {
   description = "With allow_templates: the roles that instances of the groups have, as a pattern of names with their paths, such as app-*."
   type        = string

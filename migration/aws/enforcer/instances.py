@@ -5,6 +5,7 @@ from migration.aws.enforcer.sending import only, request_id
 from migration.aws.sessions import Edge, Target
 
 ALLOWED = frozenset({"HttpTokens", "HttpPutResponseHopLimit"})
+ALONE = frozenset({"HttpEndpoint"})  # only by itself: a plan that switches IMDS off, or puts just that back
 
 
 def modify_metadata_options(
@@ -12,11 +13,11 @@ def modify_metadata_options(
 ) -> str:
     """Send exactly the given options for one instance, once. Returns AWS's request id.
 
-    An omitted option keeps its present value (EC2 API, ModifyInstanceMetadataOptions). HttpEndpoint is refused
-    here: sending it would re-open IMDS on an instance that has it off. `trial`: DryRun. Raises AwsError, and
-    ValueError for an option that must not travel.
+    An omitted option keeps its present value (EC2 API, ModifyInstanceMetadataOptions). HttpEndpoint is refused beside
+    anything else: sending it along would re-open IMDS on an instance that has it off. `trial`: DryRun. Raises AwsError,
+    and ValueError for an option that must not travel.
     """
-    only(send, ALLOWED)
+    only(send, ALONE if set(send) == ALONE else ALLOWED)
     answer = edge.ask(
         target,
         "ec2",
