@@ -6,6 +6,7 @@ What is absent skips its tests with a sentence; with CI=true it fails them inste
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -47,6 +48,26 @@ def wait_for_port(port: int, seconds: float = 30) -> None:
     raise TimeoutError(f"nothing listens on {port}")
 
 
+class RedisServer:
+    """An empty Redis of our own, which a test may stop and start again; what it held is lost with it."""
+
+    def __init__(self) -> None:
+        if shutil.which("redis-server") is None:
+            absent("redis-server", "apt-get install redis-server, or set IMDSDASH_TEST_REDIS_URL.")
+        self.port = free_port()
+        self.address = f"redis://{HOST}:{self.port}/0"
+        self.start()
+
+    def start(self) -> None:
+        words = ["redis-server", "--port", str(self.port), "--bind", HOST, "--save", "", "--appendonly", "no"]
+        self.child = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        wait_for_port(self.port)
+
+    def stop(self) -> None:
+        self.child.terminate()
+        self.child.wait(10)
+
+
 @contextmanager
 def redis() -> Iterator[str]:
     """The address of an empty Redis."""
@@ -57,19 +78,11 @@ def redis() -> Iterator[str]:
             client.flushdb()
         yield named
         return
-    if shutil.which("redis-server") is None:
-        absent("redis-server", "apt-get install redis-server, or set IMDSDASH_TEST_REDIS_URL.")
-    port = free_port()
-    server = subprocess.Popen(
-        ["redis-server", "--port", str(port), "--bind", HOST, "--save", "", "--appendonly", "no"],
-        stdout=subprocess.DEVNULL,
-    )
+    server = RedisServer()
     try:
-        wait_for_port(port)
-        yield f"redis://{HOST}:{port}/0"
+        yield server.address
     finally:
-        server.terminate()
-        server.wait(10)
+        server.stop()
 
 
 def wait_for_answer(address: str, seconds: float = 30) -> None:
@@ -94,44 +107,56 @@ def postgres_binaries() -> Path | None:
     return Path(on_path).parent if on_path else None
 
 
+class PostgresServer:
+    """A PostgreSQL of our own, which a test may stop and start again. It refuses to run as root."""
+
+    def __init__(self) -> None:
+        binaries = postgres_binaries()
+        if binaries is None:
+            absent("PostgreSQL", "apt-get install postgresql, or set IMDSDASH_TEST_DATABASE_URL.")
+            raise LookupError
+        self.binaries, self.port = binaries, free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="imdsdash-pg-"))
+        self.how: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
+        if getpass.getuser() == "root" or os.geteuid() == 0:
+            self.how["user"] = "postgres"
+            shutil.chown(self.folder, "postgres")
+        words = ["-D", str(self.folder / "data"), "-U", "imdsdash", "--auth=trust", "-E", "UTF8", "--no-sync"]
+        subprocess.run([str(binaries / "initdb"), *words], check=True, **self.how)
+        self.address = f"postgres://imdsdash@{HOST}:{self.port}/postgres"
+        self.start()
+
+    def start(self) -> None:
+        self.child = subprocess.Popen(
+            [
+                self.binaries / "postgres", "-D", self.folder / "data", "-p", str(self.port),
+                "-c", f"listen_addresses={HOST}", "-c", f"unix_socket_directories={self.folder}", "-c", "fsync=off",
+            ],
+            **self.how,
+        )  # fmt: skip
+        wait_for_port(self.port)
+        wait_for_answer(self.address)
+
+    def stop(self) -> None:
+        """At once, as when its host is switched off: whoever is in a transaction loses it (SIGQUIT)."""
+        self.child.send_signal(signal.SIGQUIT)
+        self.child.wait(15)
+
+    def remove(self) -> None:
+        self.child.terminate()
+        self.child.wait(15)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The address of a database whose user may create others. PostgreSQL refuses to run as root."""
+    """The address of a database whose user may create others."""
     named = os.environ.get("IMDSDASH_TEST_DATABASE_URL")
     if named:
         yield named
         return
-    binaries = postgres_binaries()
-    if binaries is None:
-        absent("PostgreSQL", "apt-get install postgresql, or set IMDSDASH_TEST_DATABASE_URL.")
-        return
-    port = free_port()
-    folder = Path(tempfile.mkdtemp(prefix="imdsdash-pg-"))
-    as_user: dict[str, Any] = {}
-    if getpass.getuser() == "root" or os.geteuid() == 0:
-        as_user = {"user": "postgres"}
-        shutil.chown(folder, "postgres")
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-    subprocess.run(
-        [binaries / "initdb", "-D", folder / "data", "-U", "imdsdash", "--auth=trust", "-E", "UTF8", "--no-sync"],
-        check=True,
-        **quiet,
-        **as_user,
-    )
-    server = subprocess.Popen(
-        [
-            binaries / "postgres", "-D", folder / "data", "-p", str(port), "-c", f"listen_addresses={HOST}",
-            "-c", f"unix_socket_directories={folder}", "-c", "fsync=off",
-        ],
-        **quiet,
-        **as_user,
-    )  # fmt: skip
-    address = f"postgres://imdsdash@{HOST}:{port}/postgres"
+    server = PostgresServer()
     try:
-        wait_for_port(port)
-        wait_for_answer(address)
-        yield address
+        yield server.address
     finally:
-        server.terminate()
-        server.wait(15)
-        shutil.rmtree(folder, ignore_errors=True)
+        server.remove()

@@ -10,8 +10,8 @@ ELLEN, EDITH, ADAM, BEA, CARL = range(1, 6)
 ASKED = Asked(plan_hash="h", quorum=2, creator=ELLEN, requester=EDITH, editors={CARL})
 
 
-def yes(person, **said):
-    return Signature(person, **({"approves": True, "plan_hash": "h"} | said))
+def yes(person: int, *, approves: bool = True, plan_hash: str = "h", void: bool = False) -> Signature:
+    return Signature(person, approves, plan_hash, void)
 
 
 @pytest.mark.parametrize(
