@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import __main__ as runner
-from benchmarks import calls, client_cost, judging, memory, resume, scale_out
+from benchmarks import calls, client_cost, judging, memory, resume, rollout, scale_out
 from benchmarks.recorded import Fleet
 from tests.services import absent
 
@@ -145,3 +145,15 @@ def test_one_worker_and_two_write_the_same_rows():
         assert sweep["calls"]["DescribeInstances"] == sweep["calls"]["GetMetricData"] == told["scopes"] == 6
     assert told.keys() >= {"ratio", "best_ratio_these_cores_allow", "cores", "latency_seconds"}
     assert told["latency_seconds"] == scale_out.LATENCY
+
+
+def test_a_rollout_writes_each_instance_once_and_throttles_nobody():
+    try:
+        told = rollout.measure(quick=True)
+    except rollout.NotMeasured as why:
+        absent("PostgreSQL or Redis", str(why))
+        return
+
+    assert told["states"] == {"verified": 12}
+    assert (told["writes_an_instance"], told["throttled"]) == (1.0, 0)
+    assert told["calls"]["ModifyInstanceMetadataOptions"] == 12
