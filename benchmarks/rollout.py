@@ -95,7 +95,7 @@ def _measured(one: Installation, port: int, accounts: int, instances: int) -> di
         end(beat)
         end(worker)
     with psycopg.connect(one.environment["DATABASE_URL"]) as connection:
-        states = dict(connection.execute(STATES.encode()).fetchall())
+        states: dict[str, int] = dict(connection.execute(STATES.encode()).fetchall())
         whole = connection.execute(TOOK.encode()).fetchone()
         each = sorted(row[0] for row in connection.execute(EACH.encode()).fetchall())
     calls = _ask(port, "GET")["calls"]
