@@ -300,7 +300,7 @@ def test_an_emergency_does_not_wait_for_a_window(account, people):
 
 def not_now(run: Run, *, closed=frozenset(), now=NOW) -> tuple[str, str]:
     run = afresh(run)
-    change = run.changes.select_related("instance", "needs").order_by("pk").first()
+    change = first(run).select_related("instance", "needs").get()
     return guards.not_now(change, run, planned=plans.items(run.request.plan), closed=closed, now=now)
 
 
@@ -417,7 +417,12 @@ def test_a_change_that_kills_its_workers_is_given_up(run, attempts, gives_up):
 
 def test_refusing_launches_is_not_set_where_a_launch_would_fail_by_now(run, account, monkeypatch):
     asked = []
-    monkeypatch.setattr(guards, "enforcement_harms", lambda *said, now: asked.append((*said, now)) or "x" * 500)
+
+    def harms(*said, now):
+        asked.append((*said, now))
+        return "x" * 500
+
+    monkeypatch.setattr(guards, "enforcement_harms", harms)
     assert not_now(run) == ("", "")
     change_request(run, kind=RequestKind.ENFORCEMENT)
 
