@@ -2,6 +2,7 @@
 
 import os
 
+import hypothesis
 import pytest
 from django.db import connection
 
@@ -20,6 +21,12 @@ os.environ |= {
     "AWS_DEFAULT_REGION": "us-east-1",
 }
 
+
+# A loaded machine is no finding: no property is judged by how long it takes.
+hypothesis.settings.register_profile(
+    "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("house")
 
 # Where the time goes: most of it is waiting for processes and browsers, in few tests.
 LONG = (
