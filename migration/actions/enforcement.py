@@ -89,9 +89,10 @@ def _claim(*, run_id: int, owner: str, limit: int, now: datetime) -> list[Claim]
 
 def _locked(run_id: int) -> Run:
     """The run, its row locked. The order of locks is always: request, run, change, audit head."""
+    # The plan of a large account takes milliseconds to parse: it is read by the guards, and not to learn a wait.
     return Run.objects.select_for_update(of=("self",)).select_related(
         "account", "wave", "request__requested_by", "request__decided_by", "request__by_policy"
-    ).get(pk=run_id)  # fmt: skip
+    ).defer("request__plan").get(pk=run_id)  # fmt: skip
 
 
 def _waiting(run: Run, now: datetime) -> QuerySet[Change]:
@@ -197,11 +198,11 @@ def begin(*, claim: Claim, now: datetime) -> float | None:
             return None
         if change.lease_expires_at is None or change.lease_expires_at <= now:
             return None  # this worker was asleep; the sweeper has the change, or will
+        if run.state == RunState.RUNNING and (wait := wait_before_write(claim=claim, now=now)) > 0:
+            return wait  # every guard is asked once its turn has come
         if not guards.may_go_on(run, now=now) or not guards.now_is_the_time(run, now=now):
             _give_back(change, claim, run_state=run.state, now=now)
             return None
-        if (wait := wait_before_write(claim=claim, now=now)) > 0:
-            return wait
         if change.writes >= MAX_WRITES:
             reason = f"Written {change.writes} times without an answer; a person must look at it in AWS."
             _settle(change, ChangeState.FAILED, reason, "writes", now, claim.fence)
