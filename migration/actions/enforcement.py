@@ -402,6 +402,17 @@ def read_again(*, claim: Claim, reason: str, now: datetime) -> bool:
     )
 
 
+def is_near(*, run_id: int, now: datetime) -> bool:
+    """Is there anything of the run for which a worker should wait at the wheel? A run that is paused, or that waits
+    for its change window or its canary, wakes one when its time has come.
+    """
+    run = Run.objects.get(pk=run_id)
+    if run.changes.filter(state__in=IN_FLIGHT).exists():
+        return True
+    awake = run.waits_until is None or run.waits_until <= now
+    return run.state == RunState.RUNNING and awake and run.changes.filter(state=ChangeState.PENDING).exists()
+
+
 def recover(*, now: datetime) -> set[int]:
     """The sweeper's part: take back what dead workers held. Returns the ids of the runs that have work due."""
     for change in Change.objects.filter(

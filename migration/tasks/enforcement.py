@@ -85,6 +85,8 @@ def _drive(run_id: int, driver: str) -> bool:
         moved += enforcement.skip_what_waits(run_id=run_id, now=timezone.now())
         if runs.finish(run_id=run_id, now=timezone.now()) and not moved:
             return False
+        if not moved and not enforcement.is_near(run_id=run_id, now=timezone.now()):
+            return False
         idle = 0 if moved else idle + 1
         if not moved:
             time.sleep(LOOK)

@@ -1,6 +1,7 @@
 """From an approved plan to verified instances on a pretend AWS, with what can go wrong on the way."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -254,6 +255,22 @@ def _drive_a_little(run: Run) -> None:
     runs.start(run=run, now=timezone.now())
     for _ in range(4):
         tasks.step(run.pk)
+
+
+def test_a_run_that_waits_for_a_person_or_for_its_hour_keeps_no_worker(aws, monkeypatch):
+    _, run = begin(aws)
+    looks = []
+    monkeypatch.setattr(tasks, "step", lambda run_id: looks.append(run_id) or 0)
+
+    runs.start(run=run, now=timezone.now())
+    Run.objects.update(waits_until=timezone.now() + timedelta(minutes=1))
+    tasks.drive_run(run.pk)
+    Run.objects.update(waits_until=None)
+    runs.pause(run=Run.objects.get(), reason="A person must look.", now=timezone.now())
+    tasks.drive_run(run.pk)
+
+    assert looks == [run.pk] * 2, "one look each"
+    assert not Run.objects.get().driver
 
 
 def test_stop_acts_before_the_next_call(aws):
