@@ -6,12 +6,14 @@ What is absent skips its tests with a sentence; with CI=true it fails them inste
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,32 @@ def wait_for_port(port: int, seconds: float = 30) -> None:
     raise TimeoutError(f"nothing listens on {port}")
 
 
+@dataclass
+class Server:
+    """A server of ours, which a test may take away for a while."""
+
+    address: str
+    words: list[str | Path]
+    how: dict[str, Any]
+    ready: Callable[[], None]
+    child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.child = subprocess.Popen(self.words, **self.how)
+        self.ready()
+
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """At once, with whatever was in memory alone."""
+        assert self.child is not None
+        self.child.send_signal(how)
+        self.child.wait(15)
+
+    def end(self) -> None:
+        if self.child is not None and self.child.poll() is None:
+            self.child.terminate()
+            self.child.wait(15)
+
+
 @contextmanager
 def redis() -> Iterator[str]:
     """The address of an empty Redis."""
@@ -57,19 +85,24 @@ def redis() -> Iterator[str]:
             client.flushdb()
         yield named
         return
+    with own_redis() as server:
+        yield server.address
+
+
+@contextmanager
+def own_redis() -> Iterator[Server]:
+    """An empty Redis that keeps nothing on disk, and that a test may stop: one named in the environment is others'."""
     if shutil.which("redis-server") is None:
         absent("redis-server", "apt-get install redis-server, or set IMDSDASH_TEST_REDIS_URL.")
     port = free_port()
-    server = subprocess.Popen(
-        ["redis-server", "--port", str(port), "--bind", HOST, "--save", "", "--appendonly", "no"],
-        stdout=subprocess.DEVNULL,
-    )
+    words: list[str | Path] = ["redis-server", "--port", str(port), "--bind", HOST, "--save", "", "--appendonly", "no"]
+    how: dict[str, Any] = {"stdout": subprocess.DEVNULL, "cwd": tempfile.gettempdir()}
+    server = Server(f"redis://{HOST}:{port}/0", words, how, lambda: wait_for_port(port))
     try:
-        wait_for_port(port)
-        yield f"redis://{HOST}:{port}/0"
+        server.start()
+        yield server
     finally:
-        server.terminate()
-        server.wait(10)
+        server.end()
 
 
 def wait_for_answer(address: str, seconds: float = 30) -> None:
@@ -96,11 +129,18 @@ def postgres_binaries() -> Path | None:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The address of a database whose user may create others. PostgreSQL refuses to run as root."""
+    """The address of a database whose user may create others."""
     named = os.environ.get("IMDSDASH_TEST_DATABASE_URL")
     if named:
         yield named
         return
+    with own_postgres() as server:
+        yield server.address
+
+
+@contextmanager
+def own_postgres() -> Iterator[Server]:
+    """As `postgres`, and a test may stop it. PostgreSQL refuses to run as root; then it runs as `postgres`."""
     binaries = postgres_binaries()
     if binaries is None:
         absent("PostgreSQL", "apt-get install postgresql, or set IMDSDASH_TEST_DATABASE_URL.")
@@ -118,20 +158,20 @@ def postgres() -> Iterator[str]:
         **quiet,
         **as_user,
     )
-    server = subprocess.Popen(
-        [
-            binaries / "postgres", "-D", folder / "data", "-p", str(port), "-c", f"listen_addresses={HOST}",
-            "-c", f"unix_socket_directories={folder}", "-c", "fsync=off",
-        ],
-        **quiet,
-        **as_user,
-    )  # fmt: skip
+    words: list[str | Path] = [
+        binaries / "postgres", "-D", folder / "data", "-p", str(port), "-c", f"listen_addresses={HOST}",
+        "-c", f"unix_socket_directories={folder}", "-c", "fsync=off",
+    ]  # fmt: skip
     address = f"postgres://imdsdash@{HOST}:{port}/postgres"
-    try:
+
+    def ready() -> None:
         wait_for_port(port)
         wait_for_answer(address)
-        yield address
+
+    server = Server(address, words, quiet | as_user, ready)
+    try:
+        server.start()
+        yield server
     finally:
-        server.terminate()
-        server.wait(15)
+        server.end()
         shutil.rmtree(folder, ignore_errors=True)
