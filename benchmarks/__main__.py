@@ -23,7 +23,7 @@ from benchmarks.installation import NotMeasured
 FOLDER = Path(__file__).resolve().parent.parent / "var" / "bench"
 TERMINATED = 128 + signal.SIGTERM
 # Each is a module with `measure(*, quick: bool) -> dict`, in the order they run.
-MEASURES = ("calls", "memory", "client_cost", "scale_out", "resume", "side_by_side", "database", "judging")
+MEASURES = ("calls", "memory", "client_cost", "scale_out", "resume", "side_by_side", "database", "judging", "rollout")
 
 
 def run(names: Iterable[str], *, quick: bool, find: Callable[[str], Any] = importlib.import_module) -> dict[str, Any]:
