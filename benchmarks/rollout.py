@@ -215,8 +215,12 @@ class Owners:
                 self.throttled += 1
 
     def _client(self, account: str) -> Any:
-        keys = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "any"}
-        options = {"endpoint_url": self.url, "region_name": REGION, "config": Config(retries={"total_max_attempts": 1})}
+        keys: dict[str, Any] = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "any"}
+        options: dict[str, Any] = {
+            "endpoint_url": self.url,
+            "region_name": REGION,
+            "config": Config(retries={"total_max_attempts": 1}),
+        }
         role = f"arn:aws:iam::{account}:role/owner"
         sts = boto3.Session(**keys).client("sts", **options)
         given = sts.assume_role(RoleArn=role, RoleSessionName="owner")["Credentials"]

@@ -252,7 +252,8 @@ def test_of_three_who_sign_at_once_exactly_the_quorum_counts(round_):
     people = {name: factories.user(name, Role.ENGINEER) for name in ("ellen", "edith")}
     request = asked(account, people)
     signers = [factories.user(name, Role.APPROVER) for name in ("adam", "bea", "carl")]
-    gate, told = threading.Barrier(3), []
+    gate = threading.Barrier(3)
+    told: list[object] = []
 
     def sign(person):
         try:

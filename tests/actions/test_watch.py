@@ -129,7 +129,7 @@ def refused(instance, at, hours):
     for step_, value in enumerate(hours):
         moment = at + timedelta(hours=step_)
         row, _ = InstanceDay.objects.get_or_create(instance=instance, day=moment.date())
-        day = [None] * 24 if row.rejected_hours is None else list(watch.rejected_hours(row))
+        day: list[int | None] = [None] * 24 if row.rejected_hours is None else list(watch.rejected_hours(row))
         day[moment.hour] = value
         known = [one for one in day if one is not None]
         row.rejected_hours, row.rejected_calls, row.rejected_measured_hours = pack(day), sum(known), len(known)
@@ -185,7 +185,8 @@ def test_the_rest_of_the_wave_is_paused(aws):
 
     watch.tend(now=timezone.now())
 
-    wave.refresh_from_db(), other.refresh_from_db()
+    wave.refresh_from_db()
+    other.refresh_from_db()
     assert "1 instances of run" in wave.paused_because
     assert (other.state, wave.name in other.state_reason) == (RunState.PAUSED, True)
 

@@ -259,8 +259,13 @@ def _drive_a_little(run: Run) -> None:
 
 def test_a_run_that_waits_for_a_person_or_for_its_hour_keeps_no_worker(aws, monkeypatch):
     _, run = begin(aws)
-    looks = []
-    monkeypatch.setattr(tasks, "step", lambda run_id: looks.append(run_id) or 0)
+    looks: list[int] = []
+
+    def look(run_id: int) -> int:
+        looks.append(run_id)
+        return 0
+
+    monkeypatch.setattr(tasks, "step", look)
 
     runs.start(run=run, now=timezone.now())
     Run.objects.update(waits_until=timezone.now() + timedelta(minutes=1))
