@@ -317,7 +317,8 @@ def claim_reads(*, states: tuple[ChangeState, ...], owner: str, limit: int, now:
     due = (
         Change.objects.filter(Q(not_before__isnull=True) | Q(not_before__lte=now), run_id=run_id, state__in=states)
         .filter(Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lte=now))
-        .select_related("needs", "run__account", "run__request__requested_by", "run__request__decided_by")[:limit]
+        .select_related("needs", "run__account", "run__request__requested_by", "run__request__decided_by")
+        .defer("run__request__plan")[:limit]
     )
     claims = []
     for change in due:
