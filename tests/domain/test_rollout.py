@@ -115,7 +115,7 @@ def test_only_five_minutes_that_lie_wholly_after_the_change_are_looked_at(called
 
 @pytest.mark.parametrize(
     ("counts", "canary", "seconds"),
-    [([1], 30, 0.0), ([2], 30, 1800.4), ([2], 0, 0.4), ([501], 30, 1800 + 200.0), ([6, 6], 0, 4.0), ([], 30, 0.0)],
+    [([1], 30, 0.0), ([2], 0, 0.4), ([2], 30, 1800.4), ([501], 30, 1800 + 200.0), ([6, 6], 0, 4.0), ([], 30, 0.0)],
 )
 def test_a_run_takes_its_pace_and_its_canary(counts, canary, seconds):
     assert rollout.duration(counts, writes_per_second=2.5, canary_minutes=canary) == pytest.approx(seconds)

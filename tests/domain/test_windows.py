@@ -130,6 +130,17 @@ def test_a_window_is_said_as_a_person_says_it(window, words):
     assert str(window) == words
 
 
+@pytest.mark.parametrize(
+    ("day", "name"),
+    enumerate(["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]),
+)
+def test_each_day_is_said_by_its_name_and_opens_on_it(day, name):
+    window = Window("UTC", (day,), time(9), 60)
+
+    assert str(window) == f"{name} 09:00 for 1 h, UTC"
+    assert f"{opens_next(window, utc('2026-11-20 09:30')):%A}" == name
+
+
 PROBLEMS = {
     "an unknown zone": (Window("Europe/Nowhere", (0,), time(22), 60), "'Europe/Nowhere' is not a time zone"),
     "no zone": (Window("", (0,), time(22), 60), "'' is not a time zone"),
