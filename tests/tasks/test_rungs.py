@@ -5,8 +5,9 @@ from django.utils import timezone
 
 from migration.actions import requests, rollback, rungs
 from migration.actions.errors import Refused
-from migration.enums import ChangeState, RequestKind, Role, RunState
-from migration.models import Account, AuditEvent, Change, RegionDefaults
+from migration.domain.plan import Scope
+from migration.enums import ChangeState, RequestKind, Role, RunState, ScopeKind
+from migration.models import Account, AuditEvent, Change, RegionDefaults, Workload
 from migration.tasks import enforcement as tasks
 from tests import factories, fleets
 from tests.tasks.story import collected
@@ -205,3 +206,46 @@ def test_a_template_whose_instances_are_in_use_is_left_out(aws, people):
     with pytest.raises(Refused, match="What it launches may still need IMDSv1: 2 in use"):
         climb(RequestKind.TEMPLATES, people)
     assert not AuditEvent.objects.filter(verb="request.drafted").exists()
+
+
+# --- beside the ladder: instances named one by one -----------------------------------------------------
+
+
+def test_imds_is_switched_off_on_the_one_that_is_named_and_put_back(aws, people):
+    sandbox = aws(fleets.alone({"count": 2, "name_prefix": "web", **fleets.QUIET}))
+    collected(sandbox)
+    account = Account.objects.get()
+    named = account.instances.first().instance_id
+    scope = Scope(ScopeKind.INSTANCES, instances=(named,))
+    before = {one: row.options for one, row in sandbox.world.instances.items()}
+    draft = requests.draft_plan(
+        account=account, by=people[0], now=timezone.now(), kind=RequestKind.IMDS_OFF, scope=scope
+    )
+
+    run = carry_out(draft, people)
+    off = {one: row.options.http_endpoint for one, row in sandbox.world.instances.items()}
+    back = put_back(run, people)
+
+    assert run.state == RunState.DONE, told(run)
+    assert [one for one, endpoint in off.items() if endpoint == "disabled"] == [named]
+    assert back.state == RunState.DONE, told(back)
+    assert {one: row.options for one, row in sandbox.world.instances.items()} == before
+
+
+def test_a_hop_limit_is_raised_alone_and_put_back(aws, people):
+    sandbox = aws(fleets.alone({"name": "web", "launch_template": "web", **fleets.QUIET}, launch_templates=[
+        {"name": "web", "versions": [{"ami": "plain"}]}], images=[{"name": "plain"}]))  # fmt: skip
+    collected(sandbox)
+    Workload.objects.update(hop_limit=2)
+    draft = requests.draft_plan(
+        account=Account.objects.get(), by=people[0], now=timezone.now(), kind=RequestKind.HOP_LIMIT
+    )
+
+    run = carry_out(draft, people)
+
+    (instance,) = sandbox.world.instances.values()
+    assert run.state == RunState.DONE, told(run)
+    assert (instance.options.http_put_response_hop_limit, instance.options.http_tokens) == (2, "optional")
+    assert put_back(run, people).state == RunState.DONE
+    (instance,) = sandbox.world.instances.values()
+    assert instance.options.http_put_response_hop_limit == 1
