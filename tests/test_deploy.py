@@ -346,12 +346,17 @@ def test_what_aws_checks_with_it_is_not_allowed_at_large():
 
 
 def test_the_endpoint_travels_alone_or_not_at_all():
-    """Beside tokens it is denied; without AllowOff nothing allows it (HttpEndpoint re-opens IMDS where it is off)."""
+    """Beside tokens or a hop limit it is denied; without AllowOff nothing allows it (HttpEndpoint re-opens IMDS where
+    it is off).
+    """
     key = "ec2:Attribute/{}".format
-    deny = from_json("enforcer-role.json")[-1]
+    denied = [one["Condition"] for one in from_json("enforcer-role.json")[-2:]]
     off = from_json("enforcer-off.json")[0]
 
-    assert deny["Condition"] == {"Null": {key("HttpEndpoint"): ["false"], key("HttpTokens"): ["false"]}}
+    assert denied == [
+        {"Null": {key("HttpEndpoint"): ["false"], key(beside): ["false"]}}
+        for beside in ("HttpTokens", "HttpPutResponseHopLimit")
+    ]
     for one in from_json("enforcer-role.json")[:2]:
         asked = one["Condition"].get("Null", {})
         assert asked.get(key("HttpEndpoint"), ["true"]) == ["true"]
@@ -427,6 +432,7 @@ def test_the_enforcers_own_policy_sets_tokens_and_hop_limits_and_nothing_else():
     assert denied == [
         {"StringEquals": {"aws:ResourceTag/imds-exempt": ["true"]}},
         {"Null": {"ec2:Attribute/HttpEndpoint": ["false"], "ec2:Attribute/HttpTokens": ["false"]}},
+        {"Null": {"ec2:Attribute/HttpEndpoint": ["false"], "ec2:Attribute/HttpPutResponseHopLimit": ["false"]}},
     ]
 
 

@@ -19,13 +19,31 @@ WRITES = ("modify_", "create_", "delete_", "run_", "terminate_", "update_", "put
         {},
         {"HttpPutResponseHopLimit": 2, "HttpEndpoint": "enabled"},
         {"HttpTokens": "required", "HttpEndpoint": "enabled"},
+        {"HttpTokens": "required", "HttpPutResponseHopLimit": 2, "HttpEndpoint": "enabled"},
+        {"HttpEndpoint": "disabled", "InstanceMetadataTags": "disabled"},
         {"InstanceMetadataTags": "disabled"},
     ],
 )
-def test_only_tokens_and_hop_limit_may_travel(send):
+def test_only_tokens_and_hop_limit_may_travel_together(send):
     """Sending HttpEndpoint re-opens IMDS on an instance that has it off (domain.md 13, case 1)."""
     with pytest.raises(ValueError, match="only"):
         modify_metadata_options(Edge(limits=Limits()), Target("1"), "us-east-1", "i-1", send)
+
+
+@pytest.mark.parametrize("endpoint", ["disabled", "enabled"])
+def test_the_endpoint_travels_alone_and_exactly_as_given(monkeypatch, endpoint):
+    """Switching IMDS off, and putting just that back: what is not sent keeps its value (EC2 API)."""
+    asked: list[dict[str, object]] = []
+
+    def ask(*_: object, **sent: object) -> dict[str, object]:
+        asked.append(sent)
+        return {}
+
+    monkeypatch.setattr(Edge, "ask", ask)
+
+    modify_metadata_options(Edge(limits=Limits()), Target("1"), "us-east-1", "i-1", {"HttpEndpoint": endpoint})
+
+    assert asked == [{"once": True, "InstanceId": "i-1", "HttpEndpoint": endpoint}]
 
 
 def test_no_reader_module_calls_anything_that_writes():

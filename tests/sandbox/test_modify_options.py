@@ -42,6 +42,20 @@ def test_what_is_not_sent_keeps_its_value(ec2, launch):
     assert {**options(ec2, mine), "State": "x"} == {**given, "HttpTokens": "required", "State": "x"}
 
 
+@pytest.mark.parametrize(("before", "sent"), [("enabled", "disabled"), ("disabled", "enabled")])
+def test_the_endpoint_alone_leaves_the_rest_as_it_is(ec2, launch, before, sent):
+    """Any omitted option keeps its present value [BC]."""
+    given = {
+        "HttpTokens": "optional",
+        "HttpPutResponseHopLimit": 7,
+        "InstanceMetadataTags": "enabled",
+        "HttpProtocolIpv6": "enabled",
+    }
+    mine = launch(MetadataOptions={**given, "HttpEndpoint": before})["InstanceId"]
+    ec2.modify_instance_metadata_options(InstanceId=mine, HttpEndpoint=sent)
+    assert {**options(ec2, mine), "State": "x"} == {**given, "HttpEndpoint": sent, "State": "x"}
+
+
 def test_a_stopped_instance_stays_pending_until_it_starts(ec2, launch):
     """Stopped instance: change is applied when it next starts [BC]."""
     mine = launch()["InstanceId"]

@@ -130,6 +130,23 @@ data "aws_iam_policy_document" "enforcer" {
       values   = ["false"]
     }
   }
+
+  statement {
+    sid       = "NeverTheEndpointBesideAHopLimit"
+    effect    = "Deny"
+    actions   = ["ec2:ModifyInstanceMetadataOptions"]
+    resources = ["*"]
+    condition {
+      test     = "Null"
+      variable = "ec2:Attribute/HttpEndpoint"
+      values   = ["false"]
+    }
+    condition {
+      test     = "Null"
+      variable = "ec2:Attribute/HttpPutResponseHopLimit"
+      values   = ["false"]
+    }
+  }
 }
 
 # What a group launches is checked as a launch by who updates it: RunInstances, CreateTags and PassRole are for that.
