@@ -132,7 +132,7 @@ def test_a_window_is_said_as_a_person_says_it(window, words):
 
 @pytest.mark.parametrize(
     ("day", "name"),
-    enumerate(["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]),
+    list(enumerate(["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"])),
 )
 def test_each_day_is_said_by_its_name_and_opens_on_it(day, name):
     window = Window("UTC", (day,), time(9), 60)
