@@ -74,7 +74,10 @@ def _claim(*, run_id: int, owner: str, limit: int, now: datetime) -> list[Claim]
         allowed = rollout.may_begin(guards.seen(run), limit=limit)
         if allowed <= 0 or canary.holds(run, now=now):
             return []
-        planned = plans.items(run.request.plan)
+        plan = run.request.plan  # read after the guards, so looked at once more
+        if plans.digest(plan) != run.request.plan_hash:
+            return []
+        planned = plans.items(plan)
         closed = closed_regions(run.account)
         claims: list[Claim] = []
         for change in _waiting(run, now)[:allowed]:
@@ -88,11 +91,13 @@ def _claim(*, run_id: int, owner: str, limit: int, now: datetime) -> list[Claim]
 
 
 def _locked(run_id: int) -> Run:
-    """The run, its row locked. The order of locks is always: request, run, change, audit head."""
-    # The plan of a large account takes milliseconds to parse: it is read by the guards, and not to learn a wait.
-    return Run.objects.select_for_update(of=("self",)).select_related(
-        "account", "wave", "request__requested_by", "request__decided_by", "request__by_policy"
-    ).defer("request__plan").get(pk=run_id)  # fmt: skip
+    """The run, its row locked. The order of locks is always: request, run, change, audit head.
+
+    Without the plan, which may be large: `guards.kept` reads what the guards need of it.
+    """
+    with_it = ("account", "wave", "request__account", "request__requested_by", "request__decided_by")
+    rows = Run.objects.select_for_update(of=("self",)).select_related(*with_it, "request__by_policy")
+    return rows.defer("request__plan").get(pk=run_id)
 
 
 def _waiting(run: Run, now: datetime) -> QuerySet[Change]:
@@ -104,7 +109,7 @@ def _waiting(run: Run, now: datetime) -> QuerySet[Change]:
 
 def _lease(change: Change, *, run: Run, owner: str, now: datetime) -> Claim:
     fence = change.fence + 1
-    moves.move(
+    _move(
         change,
         ChangeState.LEASED,
         now=now,
@@ -150,7 +155,7 @@ def _filled(change: Change) -> dict[str, Any]:
 def _settle(  # noqa: PLR0917 -- a row's move, told in the order of the sentence
     change: Change, to: ChangeState, reason: str, error_class: str, now: datetime, fence: int | None = None, **more: Any
 ) -> None:
-    moves.move(
+    _move(
         change,
         to,
         now=now,
@@ -160,13 +165,18 @@ def _settle(  # noqa: PLR0917 -- a row's move, told in the order of the sentence
     )
 
 
+def _move(change: Change, to: ChangeState, **more: Any) -> None:
+    """A change's move. Nobody goes on with the row, so it is not read again."""
+    moves.move(change, to, refresh=False, **more)
+
+
 def _no_lease() -> dict[str, Any]:
     return {"lease_owner": "", "lease_expires_at": None}
 
 
 def _held(claim: Claim) -> Change:
     """The change as it stands; the fence in the WHERE of the next move decides whether it is still ours."""
-    return Change.objects.select_related("run__account", "instance").get(pk=claim.change_id)
+    return Change.objects.get(pk=claim.change_id)
 
 
 def wait_before_write(*, claim: Claim, now: datetime) -> float:
@@ -207,7 +217,7 @@ def begin(*, claim: Claim, now: datetime) -> float | None:
             reason = f"Written {change.writes} times without an answer; a person must look at it in AWS."
             _settle(change, ChangeState.FAILED, reason, "writes", now, claim.fence)
             return None
-        moves.move(
+        _move(
             change,
             ChangeState.CALLING,
             now=now,
@@ -225,7 +235,7 @@ def _give_back(change: Change, claim: Claim, *, run_state: str, now: datetime) -
     """The run does not go on: a stopped run skips the change, a paused one keeps it waiting."""
     if run_state in ACTIVE_RUN:
         fields = {"attempts": F("attempts") - 1, **_no_lease()}
-        moves.move(change, ChangeState.PENDING, now=now, fence=claim.fence, fields=fields)
+        _move(change, ChangeState.PENDING, now=now, fence=claim.fence, fields=fields)
     else:
         _settle(change, ChangeState.SKIPPED, "The run was stopped before its turn.", "", now, claim.fence)
 
@@ -238,7 +248,7 @@ def skip(*, claim: Claim, reason: str, now: datetime) -> bool:
 def release(*, claim: Claim, reason: str, delay: float, now: datetime) -> bool:
     """Nothing was sent, because AWS did not answer before it came to that: back to the queue, and not counted."""
     return _try(
-        lambda: moves.move(
+        lambda: _move(
             _held(claim),
             ChangeState.PENDING,
             now=now,
@@ -266,7 +276,7 @@ def fail(*, claim: Claim, reason: str, error_class: str, aws_request_id: str = "
 def record_applied(*, claim: Claim, aws_request_id: str, now: datetime) -> bool:
     """AWS took it. It counts only when a fresh read shows it. False: the lease was lost; the reconciler decides."""
     return _try(
-        lambda: moves.move(
+        lambda: _move(
             _held(claim),
             ChangeState.APPLIED,
             now=now,
@@ -279,7 +289,7 @@ def record_applied(*, claim: Claim, aws_request_id: str, now: datetime) -> bool:
 def record_not_now(*, claim: Claim, reason: str, delay: float, now: datetime) -> bool:
     """AWS answered that it did nothing (throttled, session expired): not a failure, not a write."""
     return _try(
-        lambda: moves.move(
+        lambda: _move(
             _held(claim),
             ChangeState.PENDING,
             now=now,
@@ -299,7 +309,7 @@ def record_not_now(*, claim: Claim, reason: str, delay: float, now: datetime) ->
 def record_no_answer(*, claim: Claim, reason: str, now: datetime) -> bool:
     """The call went out and no answer came: whether AWS did it is not known until it is read."""
     return _try(
-        lambda: moves.move(
+        lambda: _move(
             _held(claim),
             ChangeState.UNKNOWN,
             now=now,
@@ -365,7 +375,7 @@ def ended(*, claim: Claim, reason: str, now: datetime) -> bool:
 def reconciled_applied(*, claim: Claim, now: datetime) -> bool:
     """The lost call did arrive: on to verification."""
     return _try(
-        lambda: moves.move(
+        lambda: _move(
             _held(claim),
             ChangeState.APPLIED,
             now=now,
@@ -379,7 +389,7 @@ def reconciled_applied(*, claim: Claim, now: datetime) -> bool:
 def reconciled_not_applied(*, claim: Claim, now: datetime) -> bool:
     """The lost call did not arrive: back to the queue, and the attempt stays counted."""
     return _try(
-        lambda: moves.move(
+        lambda: _move(
             _held(claim),
             ChangeState.PENDING,
             now=now,
@@ -426,7 +436,7 @@ def recover(*, now: datetime) -> set[int]:
         else:
             to, reason = ChangeState.UNKNOWN, "Its worker went away while calling AWS."
         fields = {"fence": F("fence") + 1, "reason": reason, "reads": 0, "not_before": now, **_no_lease()}
-        _try(partial(moves.move, change, to, now=now, reason=reason, fence=fence, fields=fields))
+        _try(partial(_move, change, to, now=now, reason=reason, fence=fence, fields=fields))
     for over in Run.objects.exclude(state__in=ACTIVE_RUN).filter(changes__state=ChangeState.PENDING).distinct():
         skip_what_waits(run_id=over.pk, now=now)
     due = (

@@ -2,10 +2,14 @@
 must fail.
 """
 
+import hashlib
+import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, TextField
+from django.db.models.functions import Cast
 
 from migration.actions import runs
 from migration.domain import plan as plans
@@ -23,6 +27,45 @@ MAX_ATTEMPTS = 3  # claims that ended without a word; a change that kills its wo
 IN_FLIGHT = (ChangeState.LEASED, ChangeState.CALLING, ChangeState.APPLIED, ChangeState.UNKNOWN)
 # Ready, or already what the plan wants (then the live read skips it). Any other verdict since the plan is a no.
 STILL_GOOD = frozenset({Status.READY, Status.ENFORCED, Status.PENDING})
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the guards ask of a plan."""
+
+    digest: str
+    account_id: str
+    policy: dict[str, Any]
+
+
+_READ: dict[bytes, Kept] = {}  # by the SHA-256 of the stored text
+MOST_READ = 1000
+
+
+def kept(request: EnforcementRequest) -> Kept:
+    """The plan as it is stored now; looked at once for each copy of the row.
+
+    The database is asked for it before every call to AWS. Parsing a plan of thousands of changes and putting it into
+    its canonical form costs many times that, and is done once a process for one and the same text.
+    """
+    found: Kept | None = request.__dict__.get("_kept")
+    if found is None:
+        rows = EnforcementRequest.objects.filter(pk=request.pk).annotate(text=Cast("plan", TextField()))
+        found = request.__dict__["_kept"] = _read(rows.values_list("text", flat=True).get())
+    return found
+
+
+def _read(text: str) -> Kept:
+    key = hashlib.sha256(text.encode()).digest()
+    found = _READ.get(key)
+    if found is None:
+        plan = json.loads(text)
+        told = plan if isinstance(plan, dict) else {}
+        found = Kept(plans.digest(plan), str(told.get("account_id", "")), told.get("policy") or {})
+        if len(_READ) >= MOST_READ:
+            _READ.clear()
+        _READ[key] = found
+    return found
 
 
 def may_go_on(run: Run, *, now: datetime) -> bool:
@@ -43,9 +86,9 @@ def _approval_gone(request: EnforcementRequest, *, now: datetime) -> str:
     """Why the approval does not carry a call now, or "". Approved by enough others, unexpired, for this very plan."""
     if request.state != RequestState.APPROVED:
         return "The request is not approved, so nothing may be changed."
-    if plans.digest(request.plan) != request.plan_hash:
+    if kept(request).digest != request.plan_hash:
         return "The plan is not the one that was approved, so nothing may be changed."
-    if request.plan["account_id"] != request.account.account_id:
+    if kept(request).account_id != request.account.account_id:
         return "The plan is of another account, so nothing may be changed."
     if decisions.still_missing(request) and not decisions.policy_carries(request):
         return "The request is not approved by as many as it takes, so nothing may be changed."
@@ -62,7 +105,7 @@ def _wave_paused(run: Run) -> str:
 
 def now_is_the_time(run: Run, *, now: datetime) -> bool:
     """Is the change window open? If not, the run knows until when it waits. An emergency never waits."""
-    window = policies.of_plan(run.request.plan.get("policy") or {}).window
+    window = policies.of_plan(kept(run.request).policy).window
     if run.request.emergency or windows.is_open(window, now):
         if run.waits_until is not None:
             Run.objects.filter(pk=run.pk).update(waits_until=None)

@@ -35,8 +35,10 @@ def move(
     reason: str = "",
     fence: int | None = None,
     fields: Mapping[str, Any] | None = None,
+    refresh: bool = True,
 ) -> None:
     """Move `row` from the state it was read in to `to`, set `fields`, write the audit event; all or nothing.
+    `refresh`: read the row again, for who goes on with it.
 
     Raises `NoSuchMove` for a move that is not in the table and `Lost` when the row is no longer as read.
     """
@@ -67,7 +69,8 @@ def move(
             by=by,
             now=now,
         )
-    row.refresh_from_db()
+    if refresh:
+        row.refresh_from_db()
 
 
 def account_of(row: Movable) -> str:

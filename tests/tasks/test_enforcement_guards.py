@@ -267,3 +267,17 @@ def test_no_more_is_claimed_than_can_be_written_before_the_lease_runs_out(settin
     settings.IMDSDASH_WRITES_PER_SECOND, settings.IMDSDASH_LEASE_SECONDS = pace, lease
 
     assert tasks.batch_size() == size
+
+
+def test_a_plan_that_is_changed_after_it_was_looked_at_is_noticed_before_the_next_call(aws):
+    sandbox, run = begin(aws)
+    runs.start(run=run, now=timezone.now())
+    claim = enforcement.claim(run_id=run.pk, owner="me", limit=1, now=timezone.now())[0]
+    plan = EnforcementRequest.objects.get().plan
+    EnforcementRequest.objects.update(plan=plan | {"notes": ["another plan"]})
+
+    assert enforcement.begin(claim=claim, now=timezone.now()) is None
+
+    run.refresh_from_db()
+    assert (run.state, run.state_reason[:43]) == ("paused", "The plan is not the one that was approved, ")
+    assert not sandbox.calls(operation=WRITE)
