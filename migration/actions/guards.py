@@ -91,7 +91,10 @@ def _approval_gone(request: EnforcementRequest, *, now: datetime) -> str:
     if kept(request).account_id != request.account.account_id:
         return "The plan is of another account, so nothing may be changed."
     if decisions.still_missing(request) and not decisions.policy_carries(request):
-        return "The request is not approved by as many as it takes, so nothing may be changed."
+        return (
+            "Fewer people than it takes stand behind the request now: one has left, or may no longer decide here. "
+            "Nothing may be changed until that is mended; else stop the run and make a new plan."
+        )
     if request.expires_at <= now:
         return "The approval has expired. Stop the run and make a new plan from today's data."
     return ""

@@ -1,6 +1,8 @@
 """What a person may see and do. Every look-up of an object by a page goes through here: unseen is 404, not 403."""
 
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Q, QuerySet
@@ -38,6 +40,15 @@ def roles(user: Person, account: Account | None = None) -> frozenset[Role]:
 def can(user: Person, action: Action, account: Account | None = None) -> bool:
     """May this person do this (to this account; or anywhere at all)?"""
     return allows(roles(user, account), action)
+
+
+def who_may(people: Iterable[int], action: Action, account: Account) -> set[int]:
+    """Those of these people, by their keys, who may sign in and do this to this account as things stand now."""
+    held: defaultdict[int, set[Role]] = defaultdict(set)
+    for grant in Grant.objects.filter(user__in=people, user__is_active=True):
+        if _covers(grant, account):
+            held[grant.user_id].add(Role(grant.role))
+    return {person for person, roles_held in held.items() if allows(frozenset(roles_held), action)}
 
 
 def can_everywhere(user: Person, action: Action) -> bool:

@@ -7,7 +7,7 @@ from migration.domain.permissions import Action
 from migration.domain.plan import wholly_ready
 from migration.enums import Decision, Emergency, PolicyState, RequestKind
 from migration.models import Approval, EnforcementRequest, PlanEdit, Policy, Run
-from migration.queries.access import Person, can
+from migration.queries.access import Person, can, who_may
 
 
 def asked(request: EnforcementRequest) -> Asked:
@@ -22,12 +22,16 @@ def asked(request: EnforcementRequest) -> Asked:
 
 
 def standing(request: EnforcementRequest) -> list[Signature]:
-    """Every decision that was not taken back, of people who may still sign in."""
-    rows = Approval.objects.filter(request=request, void_at__isnull=True, approver__is_active=True)
-    return [
+    """Every decision that was not taken back, of people who may still sign in and decide on this account."""
+    rows = Approval.objects.filter(request=request, void_at__isnull=True)
+    given = [
         Signature(person, decision == Decision.APPROVE, plan_hash)
         for person, decision, plan_hash in rows.values_list("approver_id", "decision", "plan_hash")
     ]
+    if not given:
+        return []
+    able = who_may([signature.person for signature in given], Action.DECIDE, request.account)
+    return [signature for signature in given if signature.person in able]
 
 
 def still_missing(request: EnforcementRequest) -> int:

@@ -20,7 +20,7 @@ from migration.enums import (
     ScopeKind,
     Status,
 )
-from migration.models import Approval, Change, EnforcementRequest, Instance, PlanEdit, Run
+from migration.models import Approval, Change, EnforcementRequest, Grant, Instance, PlanEdit, Run
 from tests import factories
 from tests.factories import NOW
 
@@ -122,7 +122,10 @@ def test_a_plan_of_another_account_carries_nothing(run):
     assert paused_because(run) == "The plan is of another account, so nothing may be changed."
 
 
-TOO_FEW = "The request is not approved by as many as it takes, so nothing may be changed."
+TOO_FEW = (
+    "Fewer people than it takes stand behind the request now: one has left, or may no longer decide here. "
+    "Nothing may be changed until that is mended; else stop the run and make a new plan."
+)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +143,27 @@ def test_an_approver_who_has_left_carries_nothing(run, people):
     User.objects.filter(pk=people["adam"].pk).update(is_active=False)
 
     assert paused_because(run) == TOO_FEW
+
+
+@pytest.mark.parametrize("left_with", [None, Role.ENGINEER, Role.VIEWER], ids=str)
+def test_an_approver_who_may_no_longer_decide_carries_nothing(run, people, left_with):
+    Grant.objects.filter(user=people["adam"]).delete()
+    if left_with is not None:
+        Grant.objects.create(user=people["adam"], role=left_with)
+
+    assert paused_because(run) == TOO_FEW
+
+
+def test_an_approver_of_other_accounts_only_carries_nothing(run, people):
+    Grant.objects.filter(user=people["adam"]).update(account=factories.account())
+
+    assert paused_because(run) == TOO_FEW
+
+
+def test_an_approver_of_this_account_alone_carries_it(run, people):
+    Grant.objects.filter(user=people["adam"]).update(account=run.account)
+
+    assert paused_because(run) == ""
 
 
 def test_an_approver_who_edited_the_plan_carries_nothing(run, people):

@@ -19,6 +19,7 @@ NO_READS = {
     "access.everything",
     "access.roles",
     "access.visible_accounts",
+    "access.who_may",
     "accounts.busiest",
     "accounts.ordered",
     "anchors.contradictions",

@@ -80,7 +80,10 @@ def test_what_stands_is_what_was_not_taken_back_by_people_who_are_still_here(acc
     signed(waiting, people["adam"])
     signed(waiting, people["bea"], decision=Decision.REJECT, plan_hash="x")
     signed(waiting, factories.user("gone"), void_at=NOW)
-    signed(waiting, User.objects.create_user("left", is_active=False))
+    left = factories.user("left", Role.APPROVER)
+    User.objects.filter(pk=left.pk).update(is_active=False)
+    signed(waiting, left)
+    signed(waiting, factories.user("demoted", Role.ENGINEER))
 
     assert sorted(decisions.standing(waiting), key=lambda one: one.person) == [
         Signature(people["adam"].pk, approves=True, plan_hash=waiting.plan_hash),
