@@ -11,10 +11,14 @@ from tests.browser.seed import Organisation, organisation
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots go; IMDSDASH_PICTURES keeps them."""
+def pictures() -> Path | None:
+    """Where screenshots go. None, and none is taken, unless IMDSDASH_PICTURES names a folder: a person looks at them,
+    and no test does.
+    """
     kept = os.environ.get("IMDSDASH_PICTURES")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("pictures")
+    if not kept:
+        return None
+    folder = Path(kept)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -8,12 +8,12 @@ from django.utils import timezone
 
 from migration.domain.anchors import Anchor
 from migration.models import AuditEvent
-from tests.browser.visitor import DESK, DESK_DARK, FINE, PHONE, PHONE_DARK
+from tests.browser.visitor import DESK, DESK_DARK, FINE, PHONE_DARK
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.mark.parametrize("look", [DESK, DESK_DARK, PHONE, PHONE_DARK], ids=str)
+@pytest.mark.parametrize("look", [DESK, DESK_DARK, PHONE_DARK], ids=str)
 def test_what_the_page_tells_of_anchors_is_readable(visit, org, look, settings, tmp_path):
     settings.AUDIT_ANCHOR_FILE = tmp_path / "anchors.jsonl"
     now, first = timezone.now(), AuditEvent.objects.order_by("seq").first()

@@ -6,7 +6,7 @@ from django.urls import reverse
 from migration.enums import Role
 from migration.models import Account
 from tests import factories
-from tests.browser.visitor import DESK, DESK_DARK, FINE, NARROWEST, PHONE, TABLET
+from tests.browser.visitor import DESK, DESK_DARK, FINE, NARROWEST, PHONE_DARK, TABLET
 
 OPEN_ALL = """document.querySelectorAll("main details").forEach((one) => {
   one.removeAttribute("name");
@@ -17,7 +17,7 @@ Document.prototype.execCommand = () => false;"""
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.mark.parametrize("look", [DESK, DESK_DARK, TABLET, PHONE, NARROWEST], ids=str)
+@pytest.mark.parametrize("look", [DESK, DESK_DARK, TABLET, PHONE_DARK, NARROWEST], ids=str)
 def test_every_form_of_every_step_is_accessible_when_it_is_opened(visit, org, settings, look):
     settings.IMDSDASH_EXTERNAL_ID = "kT9w-a-long-and-random-text"
     visitor = visit(factories.user("anna", Role.ADMIN), look)

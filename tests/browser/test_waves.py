@@ -12,10 +12,10 @@ from migration.enums import Role, WaveState
 from migration.models import Brake, EnforcementRequest, Policy, Run, Wave
 from tests import factories
 from tests.browser.seed import HOSTILE, Organisation
-from tests.browser.visitor import DESK, DESK_DARK, NARROWEST, PHONE, PHONE_DARK, TABLET, Visitor
+from tests.browser.visitor import DESK, DESK_DARK, NARROWEST, PHONE_DARK, TABLET, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-LOOKS = pytest.mark.parametrize("look", [DESK, DESK_DARK, TABLET, PHONE, PHONE_DARK, NARROWEST], ids=str)
+LOOKS = pytest.mark.parametrize("look", [DESK, DESK_DARK, TABLET, PHONE_DARK, NARROWEST], ids=str)
 
 
 @dataclass(frozen=True)
