@@ -60,7 +60,7 @@ def append(
 ) -> AuditEvent:
     """Write one event. Call it inside the transaction of the change it tells of; `by` None is the system itself."""
     bound = structlog.contextvars.get_contextvars()
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):  # a change without its event must not be kept
         head, _ = AuditHead.objects.select_for_update().get_or_create(pk=1)
         event = AuditEvent(
             seq=head.seq + 1,

@@ -44,6 +44,7 @@ class Claim:
     kind: ResourceKind
     region: str
     resource_id: str
+    instance_pk: int | None
     before: dict[str, Any]
     send: dict[str, Any]
     requested_by: str
@@ -74,10 +75,7 @@ def _claim(*, run_id: int, owner: str, limit: int, now: datetime) -> list[Claim]
         allowed = rollout.may_begin(guards.seen(run), limit=limit)
         if allowed <= 0 or canary.holds(run, now=now):
             return []
-        plan = run.request.plan  # read after the guards, so looked at once more
-        if plans.digest(plan) != run.request.plan_hash:
-            return []
-        planned = plans.items(plan)
+        planned = plans.items(guards.kept(run.request).plan)  # the very text that the guards have just looked at
         closed = closed_regions(run.account)
         claims: list[Claim] = []
         for change in _waiting(run, now)[:allowed]:
@@ -135,6 +133,7 @@ def _as_claim(change: Change, run: Run, fence: int) -> Claim:
         kind=ResourceKind(change.kind),
         region=change.region,
         resource_id=change.resource_id,
+        instance_pk=change.instance_id,
         before=change.before,
         send=_filled(change),
         requested_by=request.requested_by.get_username() if request.requested_by else "",

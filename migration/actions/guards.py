@@ -36,10 +36,11 @@ class Kept:
     digest: str
     account_id: str
     policy: dict[str, Any]
+    plan: dict[str, Any]
 
 
 _READ: dict[bytes, Kept] = {}  # by the SHA-256 of the stored text
-MOST_READ = 1000
+MOST_READ = 64  # more runs than one process drives at once; a plan of thousands takes megabytes
 
 
 def kept(request: EnforcementRequest) -> Kept:
@@ -61,7 +62,7 @@ def _read(text: str) -> Kept:
     if found is None:
         plan = json.loads(text)
         told = plan if isinstance(plan, dict) else {}
-        found = Kept(plans.digest(plan), str(told.get("account_id", "")), told.get("policy") or {})
+        found = Kept(plans.digest(plan), str(told.get("account_id", "")), told.get("policy") or {}, told)
         if len(_READ) >= MOST_READ:
             _READ.clear()
         _READ[key] = found

@@ -1,7 +1,7 @@
 """A verdict on every instance and every workload from what is stored, written where it changed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -282,15 +282,15 @@ def _in_window(row: Instance, v1: dict[date, readiness.Hours], begin: datetime) 
     return bool(v1) or row.ended_at is None or row.ended_at > begin
 
 
-def _write(rows: list[Instance]) -> None:
-    """The verdicts of rows that exist: found by their key, so the other columns are never inserted."""
-    columns = ("account_id", "region", "instance_id", *NEEDED, *VERDICT_FIELDS)
+def _write(rows: list[Instance], update: Sequence[str] = VERDICT_FIELDS) -> None:
+    """Some columns of rows that exist: found by their key, so the other columns are never inserted."""
+    columns = ("account_id", "region", "instance_id", *(name for name in NEEDED if name not in update), *update)
     bulk.upsert(
         Instance,
         ([getattr(row, name) for name in columns] for row in rows),
         columns=columns,
         unique=("account_id", "region", "instance_id"),
-        update=VERDICT_FIELDS,
+        update=update,
     )
 
 
@@ -330,26 +330,35 @@ def apply(
         row.first_enforced_at = now
 
 
-def refresh_instance(*, change_instance_id: int, fact: InstanceFact, now: datetime) -> None:
-    """A fresh read of one instance after a change of ours: its row and verdict follow at once, not at the next pass."""
+def refresh_instances(*, account_pk: int, region: str, facts: Mapping[int, InstanceFact], now: datetime) -> None:
+    """A fresh read of instances of one Region after changes of ours: their rows and verdicts follow at once, not at
+    the next pass. `facts`: by the instance's primary key.
+    """
     with transaction.atomic():
-        row = Instance.objects.select_for_update().get(pk=change_instance_id)
-        history.remember([row], {row.pk: fact.options}, at=now)
-        for name in FACT_FIELDS:
-            setattr(row, name, getattr(fact, name))
-        for name in OPTION_FIELDS:
-            setattr(row, name, getattr(fact.options, name))
-        row.options_state = fact.options.state
-        row.last_seen_at = now
-        row.gone_at = None  # AWS has just shown it
-        scope = Scope.objects.get(account_id=row.account_id, region=row.region)
-        until = scope.usage_until if row.instance_state == "stopped" else row.usage_until
-        window = readiness.Window(days=settings.IMDSDASH_WINDOW_DAYS, until=until, today=now.astimezone(UTC).date())
-        waived = waivers.waived(row.account_id, row.region, window.today)
-        days = evidence.v1_days([row.pk], window).get(row.pk, {})
-        subject = evidence.subject(row, days, waived.until(row))
-        around = Surroundings(row.account_id, row.region).of([row])[row.pk]
-        apply(row, subject, window, readiness.judge(subject, window), around, now=now)
-        row.save(update_fields=[*SEEN_FIELDS, *VERDICT_FIELDS])
-        if row.watch_until is not None and scope.watch_due_at is None:
+        rows = list(Instance.objects.select_for_update().filter(pk__in=facts).order_by("pk"))
+        history.remember(rows, {row.pk: facts[row.pk].options for row in rows}, at=now)
+        scope = Scope.objects.get(account_id=account_pk, region=region)
+        today = now.astimezone(UTC).date()
+        window = readiness.Window(days=settings.IMDSDASH_WINDOW_DAYS, until=scope.usage_until, today=today)
+        waived = waivers.waived(account_pk, region, today)
+        days = evidence.v1_days([row.pk for row in rows], window)
+        around = Surroundings(account_pk, region).of(rows)
+        for row in rows:
+            _show(row, facts[row.pk], now)
+            own = window if row.instance_state == "stopped" else replace(window, until=row.usage_until)
+            subject = evidence.subject(row, days.get(row.pk, {}), waived.until(row))
+            apply(row, subject, own, readiness.judge(subject, own), around[row.pk], now=now)
+        _write(rows, update=(*SEEN_FIELDS, *VERDICT_FIELDS))
+        if scope.watch_due_at is None and any(row.watch_until is not None for row in rows):
             collection.watch_from(scope=scope, at=now + collection.cadence("watch"))
+
+
+def _show(row: Instance, fact: InstanceFact, now: datetime) -> None:
+    """What AWS has just shown of it."""
+    for name in FACT_FIELDS:
+        setattr(row, name, getattr(fact, name))
+    for name in OPTION_FIELDS:
+        setattr(row, name, getattr(fact.options, name))
+    row.options_state = fact.options.state
+    row.last_seen_at = now
+    row.gone_at = None

@@ -19,7 +19,9 @@ WATCHED = (RequestKind.ENFORCE, RequestKind.IMDS_OFF)
 
 
 def start(*, run: Run, now: datetime) -> bool:
-    """Queued -> running. False when somebody else started it."""
+    """Queued -> running. False when somebody else started it, or it waits for a person: only `resume` ends a pause."""
+    if run.state != RunState.QUEUED:
+        return False
     try:
         moves.move(run, RunState.RUNNING, now=now, fields={"started_at": now})
     except (moves.Lost, moves.NoSuchMove):

@@ -14,7 +14,7 @@ from migration.domain import ladder, live
 from migration.domain.facts import InstanceFact
 from migration.domain.live import Check, Sight
 from migration.enums import ChangeState, ResourceKind
-from migration.models import Account, Change
+from migration.models import Account
 from migration.tasks import edges
 
 BATCH = 200  # ids one filtered DescribeInstances takes
@@ -46,6 +46,9 @@ class Fresh:
         if claim.kind is ResourceKind.INSTANCE:
             return live.after_write(live=self.fact, before=claim.before, send=claim.send)
         return ladder.after_write(claim.kind, self.seen, claim.before, claim.send)
+
+    def is_gone(self, claim: Claim) -> bool:
+        return self.after(claim)[0] is Check.GONE
 
     @property
     def state(self) -> dict[str, Any] | None:
@@ -87,9 +90,30 @@ def look(run_id: int) -> int:
         for region, kind in sorted({(claim.region, claim.kind) for claim in claims}):
             mine = [claim for claim in claims if (claim.region, claim.kind) == (region, kind)]
             fresh = _read(mine)
-            for claim in mine:
-                settled += judge(claim, fresh[claim.change_id]) if fresh is not None else 0
+            if fresh is None:
+                continue
+            done = [claim for claim in mine if judge(claim, fresh[claim.change_id])]
+            settled += len(done)
+            if state is ChangeState.APPLIED:
+                _tell_the_rows([claim for claim in done if not fresh[claim.change_id].is_gone(claim)], fresh)
     return settled
+
+
+def _tell_the_rows(settled: list[Claim], fresh: dict[int, Fresh]) -> None:
+    """What was read becomes the rows' own. Of one that a worker's death leaves out here, the next pass tells."""
+    now = timezone.now()
+    facts: dict[int, InstanceFact] = {}
+    for claim in settled:
+        shown = fresh[claim.change_id]
+        if shown.fact is not None and claim.instance_pk is not None:
+            facts[claim.instance_pk] = shown.fact
+        elif shown.state is not None:
+            launching.remember(
+                account_pk=claim.account_pk, region=claim.region, kind=claim.kind, after=shown.state, now=now
+            )
+    if facts:
+        first = settled[0]
+        judging.refresh_instances(account_pk=first.account_pk, region=first.region, facts=facts, now=now)
 
 
 def _read(claims: list[Claim]) -> dict[int, Fresh] | None:
@@ -134,10 +158,4 @@ def _verify(claim: Claim, fresh: Fresh) -> int:
         enforcement.read_again(claim=claim, reason=reason, now=now)
         return 0
     settle = enforcement.verified if check is Check.VERIFIED else enforcement.disturbed
-    done = settle(claim=claim, after=after, reason=reason, now=now)
-    if done and fresh.fact is not None:
-        instance_pk = Change.objects.values_list("instance_id", flat=True).get(pk=claim.change_id)
-        judging.refresh_instance(change_instance_id=instance_pk, fact=fresh.fact, now=now)
-    elif done:
-        launching.remember(account_pk=claim.account_pk, region=claim.region, kind=claim.kind, after=after, now=now)
-    return int(done)
+    return int(settle(claim=claim, after=after, reason=reason, now=now))

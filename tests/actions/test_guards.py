@@ -5,11 +5,12 @@ from datetime import time, timedelta
 import pytest
 from django.contrib.auth.models import User
 
-from migration.actions import brake, guards, requests
+from migration.actions import brake, guards, requests, runs
 from migration.domain import plan as plans
 from migration.domain.plan import Scope
 from migration.domain.rollout import Seen
 from migration.enums import (
+    ACTIVE_RUN,
     ChangeState,
     Decision,
     PolicyState,
@@ -471,3 +472,12 @@ def test_the_plan_of_some_instances_takes_no_one_click(account, people):
     waiting = requests.submit(request=draft, by=people["ellen"], reason="", version=draft.version, now=NOW)
 
     assert waiting.state == RequestState.REQUESTED
+
+
+@pytest.mark.parametrize("state", [state for state in RunState if state != RunState.QUEUED])
+def test_only_a_queued_run_is_started_and_a_message_never_ends_a_pause(run, state):
+    Run.objects.filter(pk=run.pk).update(state=state, finished_at=None if state in ACTIVE_RUN else NOW)
+    run.refresh_from_db()
+
+    assert not runs.start(run=run, now=NOW)
+    assert Run.objects.get(pk=run.pk).state == state

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from migration.actions import collection, inventory, judging, workloads
 from migration.actions.errors import Refused
@@ -441,3 +442,38 @@ def test_what_a_sibling_called_before_it_was_enforced_holds_the_young_back(claim
     young.refresh_from_db()
     assert young.status == Status.SETTLING
     assert "IMDSv1 calls in the window" in young.status_reason
+
+
+# --- right after a change of ours -------------------------------------------------------------------------
+
+
+def shown(row: Instance, **said: Any) -> InstanceFact:
+    options = MetadataOptions("required", 1, "enabled", "disabled", "disabled", "applied")
+    return InstanceFact(instance_id=row.instance_id, instance_state="running", options=replace(options, **said))
+
+
+@pytest.mark.parametrize("count", [1, 25])
+def test_what_is_read_after_a_change_takes_the_same_queries_for_one_and_for_many(
+    claim, django_assert_num_queries, count
+):
+    rows = [member(claim, born=3, asg="") for _ in range(count)]
+    upsert = {"sqlite": 1, "postgresql": 4}[connection.vendor]
+
+    with django_assert_num_queries(14 + upsert):
+        judging.refresh_instances(
+            account_pk=claim.account_pk, region=claim.region, facts={row.pk: shown(row) for row in rows}, now=NOW
+        )
+
+    now = Instance.objects.values_list("http_tokens", "status", "first_enforced_at")
+    assert list(now) == [("required", Status.ENFORCED, NOW)] * count
+    assert OptionChange.objects.filter(option="HttpTokens", after="required").count() == count
+
+
+def test_of_two_read_after_a_change_each_has_the_verdict_of_its_own(claim):
+    first, second, beside = (member(claim, born=30, asg="") for _ in range(3))
+    facts = {first.pk: shown(first), second.pk: shown(second, http_tokens="optional")}
+
+    judging.refresh_instances(account_pk=claim.account_pk, region=claim.region, facts=facts, now=NOW)
+
+    assert [Instance.objects.get(pk=row.pk).status for row in (first, second)] == [Status.ENFORCED, Status.READY]
+    assert Instance.objects.get(pk=beside.pk).last_seen_at == beside.last_seen_at
