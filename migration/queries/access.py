@@ -42,10 +42,11 @@ def can(user: Person, action: Action, account: Account | None = None) -> bool:
     return allows(roles(user, account), action)
 
 
-def who_may(people: Iterable[int], action: Action, account: Account) -> set[int]:
-    """Those of these people, by their keys, who may sign in and do this to this account as things stand now."""
+def who_may(action: Action, account: Account, people: Iterable[int] | None = None) -> set[int]:
+    """Everybody, or those of these people, by their keys, who may sign in and do this to this account as it stands."""
+    grants = Grant.objects.filter(user__is_active=True)
     held: defaultdict[int, set[Role]] = defaultdict(set)
-    for grant in Grant.objects.filter(user__in=people, user__is_active=True):
+    for grant in grants if people is None else grants.filter(user__in=people):
         if _covers(grant, account):
             held[grant.user_id].add(Role(grant.role))
     return {person for person, roles_held in held.items() if allows(frozenset(roles_held), action)}

@@ -30,7 +30,7 @@ def standing(request: EnforcementRequest) -> list[Signature]:
     ]
     if not given:
         return []
-    able = who_may([signature.person for signature in given], Action.DECIDE, request.account)
+    able = who_may(Action.DECIDE, request.account, [signature.person for signature in given])
     return [signature for signature in given if signature.person in able]
 
 

@@ -17,7 +17,7 @@ from migration.domain.policy import Terms
 from migration.enums import RequestKind, RequestState, ResourceKind, Status
 from migration.models import Account, Approval, EnforcementRequest, PlanEdit
 from migration.queries import decisions
-from migration.queries.access import Person, can, visible_accounts
+from migration.queries.access import Person, can, visible_accounts, who_may
 
 TITLES = {
     RequestKind.ENFORCE: "require IMDSv2",
@@ -242,13 +242,23 @@ class Signing:
     given: int
     barred: str  # why this person cannot decide, or ""
     own: Approval | None
+    able: int  # people without a hand in it who may decide on the account, those included who have
+
+    @property
+    def too_few(self) -> bool:
+        """Can it never be approved, with the people there are?"""
+        return self.able < self.needed
 
 
 def signing(request: EnforcementRequest, user: Person) -> Signing:
+    """For a draft the person who looks at it counts as the one who asks for it."""
     asked = decisions.asked(request)
     given = approval.approvers(decisions.standing(request), asked)
     barred = approval.barred(user.pk, asked) if user.pk is not None else ""
-    return Signing(request.quorum, len(given), barred, given_by(request, user))
+    others = who_may(Action.DECIDE, request.account) - {asked.creator, asked.requester, *asked.editors}
+    if request.state == RequestState.DRAFT:
+        others.discard(user.pk)
+    return Signing(request.quorum, len(given), barred, given_by(request, user), len(others))
 
 
 def batch_of(request: EnforcementRequest, user: Person) -> list[EnforcementRequest]:

@@ -44,13 +44,14 @@ def _show(request: SignedIn, found: EnforcementRequest, *, text: str = "", statu
     expired = found.expires_at <= now
     signing = plans.signing(found, request.user)
     waiting = found.state == RequestState.REQUESTED
+    undecided = found.state in {RequestState.DRAFT, RequestState.REQUESTED}
     one_click = decisions.one_click(found) if found.state == RequestState.DRAFT else None
     context = {
         "request_row": found,
         "plan": read,
         "page": page_of(request, read.changes, settings.IMDSDASH_PAGE_SIZE),
         "query": query_without(request, "page"),
-        "expired": expired and found.state in {RequestState.DRAFT, RequestState.REQUESTED},
+        "expired": expired and undecided,
         "actions": buttons.plan_actions(
             user=request.user,
             request=found,
@@ -61,6 +62,7 @@ def _show(request: SignedIn, found: EnforcementRequest, *, text: str = "", statu
             one_click=one_click is not None,
         ),
         "signing": signing,
+        "too_few": undecided and signing.too_few and one_click is None,
         "one_click": one_click,
         "submit_form": SubmitForm(initial={"version": found.version, "reason": text or found.reason}),
         "approve_form": ApproveForm(initial={"version": found.version, "comment": text}),
@@ -71,8 +73,7 @@ def _show(request: SignedIn, found: EnforcementRequest, *, text: str = "", statu
         "edits": plans.edits(found),
         "changed": planning.differences(found, now=now) if waiting and not expired else [],
         "opens": plans.window_opens(read, now),
-        "may_ask_beforehand": found.state in {RequestState.DRAFT, RequestState.REQUESTED}
-        and can(request.user, right_to_plan(RequestKind(found.kind)), found.account),
+        "may_ask_beforehand": undecided and can(request.user, right_to_plan(RequestKind(found.kind)), found.account),
         "batch": plans.batch_of(found, request.user),
     }
     return render(request, "migration/plan.html", context, status=status)
