@@ -1,4 +1,7 @@
-"""What is stored survives the way up to the newest tables, and the way back."""
+"""What is stored survives the way up to the newest tables, and the way back.
+
+Each way takes seconds, so the stories below go it together: down to the oldest tables, up, down and up again.
+"""
 
 from datetime import date, timedelta
 
@@ -11,6 +14,7 @@ from migration.models import Instance, InstanceDay, ScopeDay, Waiver
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
+OLDEST, WAIVERS_OF_OLD, HOURS_PACKED = "0002_audit_is_append_only", "0009_linked_scopes", "0004_pack_the_hours"
 DAY = date(2026, 11, 1)
 
 
@@ -31,75 +35,107 @@ def newest():
     return leaf[1]
 
 
-def test_the_indexes_come_and_go_and_the_rows_stay():
-    scope = factories.scope(factories.account())
-    instance = factories.instance(scope.account)
-    factories.instance_day(instance, DAY)
-    factories.scope_day(scope, DAY, by_status={"ready": 2, "waived": 1, "enforced": 4, "gone": 9})
-    factories.scope_day(scope, date(2026, 10, 1), by_status=None)
-    now = indexes("migration_instanceday"), indexes("migration_scopeday"), indexes("migration_instance")
+class Indexes:
+    """They come and go, and the rows stay."""
 
-    old = migrate("0004_pack_the_hours")
-    assert indexes("migration_instanceday") == {("day",), ("instance_id",)}
-    assert old.get_model("migration", "ScopeDay").objects.get(day=DAY).by_status["ready"] == 2
+    def __init__(self):
+        self.scope = factories.scope(factories.account())
+        self.instance = factories.instance(self.scope.account)
+        factories.instance_day(self.instance, DAY)
+        factories.scope_day(self.scope, DAY, by_status={"ready": 2, "waived": 1, "enforced": 4, "gone": 9})
+        factories.scope_day(self.scope, date(2026, 10, 1), by_status=None)
+        self.now = self.all_of_them()
 
-    migrate(newest())
-    assert (indexes("migration_instanceday"), indexes("migration_scopeday"), indexes("migration_instance")) == now
-    assert indexes("migration_instanceday") == set()
-    assert (InstanceDay.objects.get().instance, Instance.objects.count()) == (instance, 1)
-    counted = ScopeDay.objects.order_by("day").values_list("instances_left", "instances_done", "scope")
-    assert list(counted) == [(None, None, scope.pk), (3, 4, scope.pk)]
+    def all_of_them(self):
+        return indexes("migration_instanceday"), indexes("migration_scopeday"), indexes("migration_instance")
 
+    def of_old(self, apps):
+        assert indexes("migration_instanceday") == {("day",), ("instance_id",)}
+        assert apps.get_model("migration", "ScopeDay").objects.get(day=DAY, scope=self.scope.pk).by_status["ready"] == 2
 
-def test_hours_that_were_json_lists_become_packed_text_and_the_same_lists_again_on_the_way_back():
-    instance = factories.instance(factories.scope(factories.account()).account)
-    hours = [None, 0, 5, *[12] * 21]
-    days = migrate("0002_audit_is_append_only").get_model("migration", "InstanceDay").objects
-    days.create(instance_id=instance.pk, day=DAY, v1_calls=257, measured_hours=23, v1_hours=hours)
-    days.create(instance_id=instance.pk, day=date(2026, 10, 1), v1_calls=0, measured_hours=24)
-
-    migrate(newest())
-    packed = InstanceDay.objects.order_by("day").values_list("v1_hours", "rejected_hours", "v1_calls")
-    assert list(packed) == [(None, None, 0), (",0,5,12*21", None, 257)]
-
-    back = migrate("0002_audit_is_append_only").get_model("migration", "InstanceDay").objects
-    assert back.get(day=DAY).v1_hours == hours
-    migrate(newest())
+    def of_today(self):
+        assert self.all_of_them() == self.now
+        assert indexes("migration_instanceday") == set()
+        assert InstanceDay.objects.get(instance=self.instance).day == DAY
+        counted = ScopeDay.objects.filter(scope=self.scope).order_by("day")
+        told = list(counted.values_list("instances_left", "instances_done"))
+        assert told == [(None, None), (3, 4)]
 
 
-def test_a_waiver_of_old_goes_over_as_it_stands_and_back():
+class Hours:
+    """JSON lists become packed text, and the same lists again on the way back."""
+
+    OLD = [None, 0, 5, *[12] * 21]
+
+    def __init__(self):
+        self.instance = factories.instance(factories.scope(factories.account()).account)
+
+    def make(self, apps):
+        days = apps.get_model("migration", "InstanceDay").objects
+        days.create(instance_id=self.instance.pk, day=DAY, v1_calls=257, measured_hours=23, v1_hours=self.OLD)
+        days.create(instance_id=self.instance.pk, day=date(2026, 10, 1), v1_calls=0, measured_hours=24)
+
+    def of_today(self):
+        packed = InstanceDay.objects.filter(instance=self.instance).order_by("day")
+        told = list(packed.values_list("v1_hours", "rejected_hours", "v1_calls"))
+        assert told == [(None, None, 0), (",0,5,12*21", None, 257)]
+
+    def of_old(self, apps):
+        days = apps.get_model("migration", "InstanceDay").objects
+        assert days.get(day=DAY, instance_id=self.instance.pk).v1_hours == self.OLD
+
+
+class Waivers:
     """One that holds, one beside it that ends sooner, one that is over, and one whose people have left."""
-    instance = factories.instance(factories.scope(factories.account()).account)
-    other = factories.instance(instance.account, "eu-west-1")
-    factories.user("edith"), factories.user("arjun")
-    today = timezone.now().date()
-    old = migrate("0009_linked_scopes").get_model("migration", "Waiver").objects
-    people = {"requested_by": "edith", "approved_by": "arjun"}
-    for days in (60, 90, -5):
-        old.create(instance_id=instance.pk, reason=f"{days}", expires_on=today + timedelta(days=days), **people)
-    old.create(
-        instance_id=other.pk,
-        reason="gone",
-        requested_by="gwen",
-        approved_by="hugo",
-        expires_on=today + timedelta(days=1),
-    )
 
+    def __init__(self):
+        self.instance = factories.instance(factories.scope(factories.account()).account)
+        self.other = factories.instance(self.instance.account, "eu-west-1")
+        factories.user("edith"), factories.user("arjun")
+
+    def make(self, apps):
+        today = timezone.now().date()
+        old = apps.get_model("migration", "Waiver").objects
+        people = {"requested_by": "edith", "approved_by": "arjun"}
+        for days in (60, 90, -5):
+            ends = today + timedelta(days=days)
+            old.create(instance_id=self.instance.pk, reason=f"{days}", expires_on=ends, **people)
+        gone = {"requested_by": "gwen", "approved_by": "hugo"}
+        old.create(instance_id=self.other.pk, reason="gone", expires_on=today + timedelta(days=1), **gone)
+
+    def of_today(self):
+        rows = {row.reason: row for row in Waiver.objects.select_related("requested_by", "decided_by")}
+        assert {reason: row.state for reason, row in rows.items()} == {
+            "90": "active",
+            "60": "ended",
+            "-5": "expired",
+            "gone": "active",
+        }
+        held = rows["90"]
+        assert (held.kind, held.target, held.region) == ("instance", self.instance.instance_id, "us-east-1")
+        assert (held.requested_by.username, held.decided_by.username) == ("edith", "arjun")
+        assert not rows["gone"].decided_by.is_active
+        assert not rows["gone"].decided_by.has_usable_password()
+
+    def of_old(self, apps):
+        back = apps.get_model("migration", "Waiver").objects
+        assert sorted(back.values_list("reason", "approved_by")) == [("-5", "arjun"), ("90", "arjun"), ("gone", "hugo")]
+
+
+def test_what_is_stored_survives_the_way_up_and_the_way_back():
+    kept, hours, waivers = Indexes(), Hours(), Waivers()
+
+    waivers.make(migrate(WAIVERS_OF_OLD))
+    kept.of_old(migrate(HOURS_PACKED))
+    hours.make(migrate(OLDEST))
     migrate(newest())
 
-    rows = {row.reason: row for row in Waiver.objects.select_related("requested_by", "decided_by")}
-    assert {reason: row.state for reason, row in rows.items()} == {
-        "90": "active",
-        "60": "ended",
-        "-5": "expired",
-        "gone": "active",
-    }
-    held = rows["90"]
-    assert (held.kind, held.target, held.region) == ("instance", instance.instance_id, "us-east-1")
-    assert (held.requested_by.username, held.decided_by.username) == ("edith", "arjun")
-    assert not rows["gone"].decided_by.is_active
-    assert not rows["gone"].decided_by.has_usable_password()
+    assert (Instance.objects.count(), InstanceDay.objects.count()) == (4, 3)
+    for story in (kept, hours, waivers):
+        story.of_today()
 
-    back = migrate("0009_linked_scopes").get_model("migration", "Waiver").objects
-    assert sorted(back.values_list("reason", "approved_by")) == [("-5", "arjun"), ("90", "arjun"), ("gone", "hugo")]
+    waivers.of_old(migrate(WAIVERS_OF_OLD))
+    hours.of_old(migrate(OLDEST))
     migrate(newest())
+    kept.of_today()
+    hours.of_today()
