@@ -78,7 +78,7 @@ def _claim(*, run_id: int, owner: str, limit: int, now: datetime) -> list[Claim]
         planned = plans.items(guards.kept(run.request).plan)  # the very text that the guards have just looked at
         closed = closed_regions(run.account)
         claims: list[Claim] = []
-        for change in _waiting(run, now)[:allowed]:
+        for change in _free(run, now)[:allowed]:
             reason, error_class = guards.not_now(change, run, planned=planned, closed=closed, now=now)
             if reason:
                 to = ChangeState.FAILED if error_class else ChangeState.SKIPPED
@@ -103,6 +103,18 @@ def _waiting(run: Run, now: datetime) -> QuerySet[Change]:
     due = Q(not_before__isnull=True) | Q(not_before__lte=now)
     ripe = Q(needs__isnull=True) | Q(needs__state__in=SETTLED)
     return run.changes.filter(due, ripe, state=ChangeState.PENDING).select_related("instance", "needs", "run__account")
+
+
+def _free(run: Run, now: datetime) -> list[Change] | QuerySet[Change]:
+    """Those of the waiting that no call of an earlier run is on its way to. Such a run was stopped with the call under
+    way; until it is known what became of it, two might write to one resource, and the later answer would win.
+    """
+    waiting = _waiting(run, now)
+    others = Change.objects.filter(run__account=run.account, state__in=IN_FLIGHT).exclude(run=run)
+    busy = set(others.values_list("kind", "region", "resource_id"))
+    if not busy:
+        return waiting
+    return [change for change in waiting if (change.kind, change.region, change.resource_id) not in busy]
 
 
 def _lease(change: Change, *, run: Run, owner: str, now: datetime) -> Claim:

@@ -5,12 +5,13 @@ from datetime import time, timedelta
 import pytest
 from django.contrib.auth.models import User
 
-from migration.actions import brake, guards, requests, runs
+from migration.actions import brake, enforcement, guards, requests, runs
 from migration.domain import plan as plans
 from migration.domain.plan import Scope
 from migration.domain.rollout import Seen
 from migration.enums import (
     ACTIVE_RUN,
+    SETTLED,
     ChangeState,
     Decision,
     PolicyState,
@@ -481,3 +482,47 @@ def test_only_a_queued_run_is_started_and_a_message_never_ends_a_pause(run, stat
 
     assert not runs.start(run=run, now=NOW)
     assert Run.objects.get(pk=run.pk).state == state
+
+
+# --- a call of an earlier run that is still on its way ------------------------------------------------------
+
+
+def begun_anew(run: Run, people, state: ChangeState) -> tuple[Change, Run]:
+    """The run is stopped with one change in that state; the same instances are planned and approved once more."""
+    change = run.changes.order_by("pk")[0]
+    lease = NOW + timedelta(minutes=1) if state in {ChangeState.LEASED, ChangeState.CALLING} else None
+    settled = {"settled_at": NOW, "after": change.before} if state in SETTLED else {}
+    Change.objects.filter(pk=change.pk).update(state=state, called_at=NOW, lease_expires_at=lease, **settled)
+    runs.stop(run=run, by=people["bea"], now=NOW)
+    again = requests.draft_plan(account=run.account, by=people["ellen"], now=NOW)
+    waiting = requests.submit(request=again, by=people["ellen"], reason="", version=again.version, now=NOW)
+    new = requests.approve(request=waiting, by=people["adam"], comment="", version=waiting.version, now=NOW)
+    assert new is not None
+    runs.start(run=new, now=NOW)
+    Change.objects.filter(run=new).exclude(resource_id=change.resource_id).update(
+        state=ChangeState.SKIPPED, settled_at=NOW
+    )
+    return change, afresh(new)
+
+
+@pytest.mark.parametrize(
+    ("state", "waits"),
+    [
+        (ChangeState.LEASED, True),
+        (ChangeState.CALLING, True),
+        (ChangeState.APPLIED, True),
+        (ChangeState.UNKNOWN, True),
+        (ChangeState.SKIPPED, False),
+        (ChangeState.FAILED, False),
+    ],
+)
+def test_a_resource_that_an_earlier_runs_call_is_on_its_way_to_waits_until_its_outcome_is_known(
+    run, people, state, waits
+):
+    change, new = begun_anew(run, people, state)
+
+    claims = enforcement.claim(run_id=new.pk, owner="w", limit=5, now=NOW)
+
+    assert [claim.resource_id for claim in claims] == ([] if waits else [change.resource_id])
+    mine = Change.objects.get(run=new, resource_id=change.resource_id)
+    assert mine.state == (ChangeState.PENDING if waits else ChangeState.LEASED)
