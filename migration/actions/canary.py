@@ -7,6 +7,7 @@ from django.db import transaction
 
 from migration.actions import audit, notifications, runs
 from migration.domain import policy as policies
+from migration.domain.words import some
 from migration.enums import CanaryState, ChangeState, ResourceKind, RunState, Severity
 from migration.models import Change, Run
 
@@ -101,8 +102,8 @@ def _sentence(watched: Watched, state: CanaryState, calls: int) -> str:
         return f"{watched.instance_id} published data and had no IMDSv1 call refused."
     if state == CanaryState.CALLED:
         return (
-            f"{watched.instance_id} had {calls:,} IMDSv1 calls refused since it requires IMDSv2: something on it still "
-            "calls IMDSv1. Put it back, or resume if that is known to be harmless."
+            f"{watched.instance_id} had {some(calls, 'IMDSv1 call')} refused since it requires IMDSv2: something on it "
+            "still calls IMDSv1. Put it back, or resume if that is known to be harmless."
         )
     return (
         f"{watched.instance_id} shows no MetadataNoTokenRejected data since it requires IMDSv2, which says neither yes "

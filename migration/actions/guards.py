@@ -16,6 +16,7 @@ from migration.domain import plan as plans
 from migration.domain import policy as policies
 from migration.domain import rollout, windows
 from migration.domain.plan import Key
+from migration.domain.words import some
 from migration.enums import ChangeState, RequestKind, RequestState, RunState, Status
 from migration.models import Change, EnforcementRequest, Run
 from migration.queries import decisions
@@ -77,7 +78,7 @@ def may_go_on(run: Run, *, now: datetime) -> bool:
     if not reason and rollout.over_budget(count := seen(run), max_failures=run.max_failures):
         left = run.changes.filter(state__in=[ChangeState.PENDING, ChangeState.LEASED])
         if left.exists():
-            reason = f"{count.failed} changes failed; {run.max_failures} may. A person must look."
+            reason = f"{some(count.failed, 'change')} failed; {run.max_failures} may. A person must look."
     if reason:
         runs.pause(run=run, reason=reason, now=now)
     return not reason

@@ -20,6 +20,7 @@ from migration.domain import rollout
 from migration.domain.permissions import Action, right_to_plan
 from migration.domain.plan import Key, Scope
 from migration.domain.policy import Terms
+from migration.domain.words import some
 from migration.enums import RequestKind, RequestState, ScopeKind
 from migration.models import Account, EnforcementRequest, PlanEdit, Run, Wave
 from migration.queries.planning import candidates, locked_regions, strangers
@@ -246,7 +247,8 @@ def _check(account: Account, kind: RequestKind, scope: Scope, *, by: User, now: 
     unknown = strangers(account, scope)
     if unknown:
         said = f"{unknown[0]} is not an instance of account {account.account_id}"
-        more = f", nor are {len(unknown) - 1} others" if len(unknown) > 1 else ""
+        others = len(unknown) - 1
+        more = f", nor {'is' if others == 1 else 'are'} {some(others, 'other')}" if others else ""
         raise refuse(account, f"{said}{more}. No plan was made.", by=by, now=now)
     if kind is RequestKind.IMDS_OFF and scope.kind is not ScopeKind.INSTANCES:
         raise Refused("IMDS is switched off only on instances that are named one by one. No plan was made.")

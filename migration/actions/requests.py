@@ -17,6 +17,7 @@ from migration.actions.refusals import denied, may, refuse
 from migration.domain import plan as plans
 from migration.domain import policy as policies
 from migration.domain.permissions import Action, right_to_plan
+from migration.domain.words import some
 from migration.enums import LOOSENS, Decision, RequestKind, RequestState, Severity
 from migration.models import Approval, EnforcementRequest, Policy, Run
 from migration.queries import decisions
@@ -273,7 +274,8 @@ def _tell_approvers(request: EnforcementRequest, *, by: User, now: datetime) -> 
         subject=f"Approval needed: {request.get_kind_display()}, {changes} in {account.name or account.account_id}",
         lines=[
             f"Asked for by {by.get_username()}: {request.reason or 'no reason given'}",
-            f"{request.quorum} approval(s) by others are needed; it expires {request.expires_at:%Y-%m-%d %H:%M} UTC.",
+            f"{some(request.quorum, 'approval')} by others must be given.",
+            f"It expires {request.expires_at:%Y-%m-%d %H:%M} UTC.",
         ],
         path=f"/plans/{request.pk}/",
         account=account,

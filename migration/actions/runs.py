@@ -11,6 +11,7 @@ from migration.actions.errors import Refused
 from migration.actions.refusals import may
 from migration.domain import policy as policies
 from migration.domain.permissions import Action
+from migration.domain.words import some
 from migration.enums import ACTIVE_RUN, SETTLED, CanaryState, ChangeState, RequestKind, RunState, WatchState
 from migration.models import Run
 from migration.queries.policies import brake_reason
@@ -115,7 +116,7 @@ def finish(*, run_id: int, now: datetime) -> bool:
         return False
     failed = run.changes.filter(state=ChangeState.FAILED).count()
     to = RunState.FAILED if failed else RunState.DONE
-    reason = f"{failed} of {run.changes.count()} changes failed." if failed else ""
+    reason = f"{failed} of {some(run.changes.count(), 'change')} failed." if failed else ""
     try:
         fields = {"finished_at": now, "state_reason": reason, **watch_from(run, now=now)}
         moves.move(run, to, now=now, reason=reason, fields=fields)

@@ -13,6 +13,7 @@ from migration.actions import audit, notifications, rollback, runs
 from migration.actions.errors import Refused
 from migration.domain import policy as policies
 from migration.domain.watching import Heard, hear, outcome
+from migration.domain.words import some
 from migration.enums import ChangeState, ResourceKind, RunState, Severity, WatchState
 from migration.models import Change, InstanceDay, Run, Wave
 from migration.queries.evidence import rejected_hours
@@ -86,13 +87,17 @@ def _tell(run: Run, calling: list[Change], *, now: datetime) -> None:
     notifications.add(
         key=f"watch-{run.pk}-{len(calling)}",
         kind="refused_calls",
-        subject=f"Run {run.pk}: {len(calling)} of its instances have IMDSv1 calls refused",
+        subject=f"Run {run.pk}: {len(calling):,} of its instances {_have(len(calling))} IMDSv1 calls refused",
         lines=[_line(change) for change in calling],
         path=f"/runs/{run.pk}/",
         account=run.account,
         severity=Severity.CRITICAL if beyond else Severity.WARNING,
         now=now,
     )
+
+
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
 
 
 def _line(change: Change) -> str:
@@ -109,7 +114,7 @@ def _hold_the_wave(run: Run, calling: int, *, now: datetime) -> None:
     """Pause what is still to come: the wave's other runs, and those that would begin."""
     if run.wave is None or run.wave.paused_because:
         return
-    reason = f"{calling} instances of run {run.pk} have IMDSv1 calls refused."
+    reason = f"{some(calling, 'instance')} of run {run.pk} {_have(calling)} IMDSv1 calls refused."
     held = Wave.objects.filter(pk=run.wave.pk, paused_because="").update(paused_because=reason)
     if not held:
         return

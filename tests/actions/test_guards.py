@@ -264,6 +264,13 @@ def test_beyond_the_budget_nothing_more_is_begun(run, states, forgiven, reason):
     assert paused_because(run) == reason
 
 
+def test_one_failure_is_told_as_one(run):
+    in_states(run, FAILED, PENDING, PENDING, PENDING)
+    Run.objects.update(max_failures=0)
+
+    assert paused_because(run) == "1 change failed; 0 may. A person must look."
+
+
 def test_what_a_run_has_come_to_is_counted_by_state(run):
     in_states(run, VERIFIED, FAILED, SKIPPED, PENDING)
     assert guards.seen(run) == Seen(verified=1, in_flight=0, failed=1)

@@ -187,7 +187,7 @@ def test_the_rest_of_the_wave_is_paused(aws):
 
     wave.refresh_from_db()
     other.refresh_from_db()
-    assert "1 instances of run" in wave.paused_because
+    assert wave.paused_because == f"1 instance of run {run.pk} has IMDSv1 calls refused."
     assert (other.state, wave.name in other.state_reason) == (RunState.PAUSED, True)
 
 
