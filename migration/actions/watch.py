@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 from django.db import transaction
+from django.db.models import F, Q
 
 from migration.actions import audit, notifications, rollback, runs
 from migration.actions.errors import Refused
 from migration.domain import policy as policies
 from migration.domain.watching import Heard, hear, outcome
 from migration.domain.words import some
-from migration.enums import ChangeState, ResourceKind, RunState, Severity, WatchState
+from migration.enums import ChangeState, RequestKind, ResourceKind, RunState, Severity, WatchState
 from migration.models import Change, InstanceDay, Run, Wave
 from migration.queries.evidence import rejected_hours
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+WAVE_REASON = 400  # characters of `Wave.paused_because`
 LATE = timedelta(hours=3)  # the last hours of a watch are read by the hourly pass that comes after them
 
 
@@ -44,11 +46,12 @@ def look(run: Run, *, now: datetime) -> list[Change]:
     until = min(now, run.watch_until) if run.watch_until else now
     heard = _heard(changes, until=until)
     with transaction.atomic():
+        called_before = {change.pk for change in changes if change.rejected_calls}
         moved = [change for change in changes if _write_down(change, heard[change.pk])]
         Change.objects.bulk_update(moved, ["rejected_calls", "rejected_hour"], batch_size=500)
         calling = [change for change in changes if change.rejected_calls]
         if calling and moved:
-            _tell(run, calling, now=now)
+            _tell(run, calling, more=any(change.pk not in called_before for change in calling), now=now)
         if run.watch_until is not None and now >= run.watch_until + LATE:
             _end(run, [heard[change.pk] for change in changes], now=now)
     return calling
@@ -77,11 +80,14 @@ def _write_down(change: Change, heard: Heard) -> bool:
     return True
 
 
-def _tell(run: Run, calling: list[Change], *, now: datetime) -> None:
-    """Who calls, what it belongs to, what to do. Beyond the policy's threshold nothing of the wave goes on."""
+def _tell(run: Run, calling: list[Change], *, more: bool, now: datetime) -> None:
+    """Who calls, what it belongs to, what to do. Beyond the policy's threshold nothing of the wave goes on.
+
+    `more`: one of them had not called before. Only that holds up again what a person has let go on.
+    """
     terms = policies.of_plan(run.request.plan.get("policy") or {})
     beyond = len(calling) > terms.max_rejecting
-    if beyond:
+    if beyond and more:
         _hold_the_wave(run, len(calling), now=now)
         _propose(run, calling, now=now)
     notifications.add(
@@ -111,16 +117,24 @@ def _line(change: Change) -> str:
 
 
 def _hold_the_wave(run: Run, calling: int, *, now: datetime) -> None:
-    """Pause what is still to come: the wave's other runs, and those that would begin."""
-    if run.wave is None or run.wave.paused_because:
+    """Pause what is still to come: the wave's other runs, and those that would begin. What puts back goes on.
+
+    The runs' rows are locked before the first event is written, for a worker that has locked one waits for the log.
+    """
+    mine = Q(pk=run.pk)
+    if run.wave is not None:
+        mine |= Q(wave=run.wave, state=RunState.RUNNING) & ~Q(request__kind=RequestKind.ROLLBACK)
+    rows = Run.objects.select_for_update(of=("self",)).select_related("account").filter(mine)
+    held = list(rows.order_by("pk"))
+    if run.wave is None:
         return
+    wave = Wave.objects.select_for_update().get(pk=run.wave.pk)
     reason = f"{some(calling, 'instance')} of run {run.pk} {_have(calling)} IMDSv1 calls refused."
-    held = Wave.objects.filter(pk=run.wave.pk, paused_because="").update(paused_because=reason)
-    if not held:
-        return
-    audit.append(verb="wave.paused", object_type="Wave", object_id=run.wave.pk, reason=reason, now=now)
-    for other in Run.objects.filter(wave=run.wave, state=RunState.RUNNING).select_related("account"):
-        runs.pause(run=other, reason=f"Its wave {run.wave.name} is paused: {reason}", now=now)
+    because = f"{wave.paused_because} {reason}".strip()[:WAVE_REASON]
+    Wave.objects.filter(pk=wave.pk).update(paused_because=because, version=F("version") + 1)
+    audit.append(verb="wave.paused", object_type="Wave", object_id=wave.pk, reason=reason, now=now)
+    for other in held:
+        runs.pause(run=other, reason=f"Its wave {wave.name} is paused: {reason}", now=now)
 
 
 def _propose(run: Run, calling: list[Change], *, now: datetime) -> None:

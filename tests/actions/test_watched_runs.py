@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from migration.actions import watch
+from migration.actions import watch, waves
+from migration.actions.errors import Stale
 from migration.domain.hours import pack
-from migration.enums import Channel, Role, RunState, WatchState
-from migration.models import Grant, InstanceDay, Notification, Run
+from migration.enums import Channel, RequestKind, Role, RunState, WatchState, WaveState
+from migration.models import EnforcementRequest, Grant, InstanceDay, Notification, Run, Wave
 from tests import factories
 from tests.factories import NOW
 
@@ -58,3 +59,66 @@ def test_one_is_told_as_one(calling, said):
     look(run)
 
     assert said in Notification.objects.get(kind="refused_calls").subject
+
+
+# --- the wave ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wave():
+    return factories.wave(by=factories.user("maker"), name="first", state=WaveState.ACTIVE)
+
+
+def undoing(run: Run, **fields) -> Run:
+    """A run that puts this one back."""
+    back = factories.run(run.account, wave=run.wave, **fields)
+    EnforcementRequest.objects.filter(pk=back.request_id).update(kind=RequestKind.ROLLBACK, undoes=run)
+    return back
+
+
+def test_a_run_that_puts_back_is_not_paused_with_its_wave(wave):
+    run, hurt = watched(wave=wave), watched(wave=wave)
+    back = undoing(hurt, state=RunState.RUNNING)
+    refused(run.changes.first(), {2: 4})
+
+    look(run)
+
+    back.refresh_from_db()
+    wave.refresh_from_db()
+    assert (back.state, wave.paused_because != "") == (RunState.RUNNING, True)
+
+
+def test_a_wave_that_a_person_lets_go_on_is_paused_again_only_by_another_instance(wave):
+    run = watched(wave=wave)
+    first, second = run.changes.all()
+    refused(first, {2: 4})
+    look(run)
+    Wave.objects.update(paused_because="")
+
+    refused(first, {2: 4, 3: 4})
+    look(run, now=NOW + timedelta(hours=1))
+    wave.refresh_from_db()
+    assert wave.paused_because == ""
+
+    refused(second, {4: 1})
+    look(run, now=NOW + timedelta(hours=2))
+    wave.refresh_from_db()
+    assert wave.paused_because == f"2 instances of run {run.pk} have IMDSv1 calls refused."
+
+
+def test_who_lets_a_wave_go_on_has_read_of_every_run_that_holds_it_up(wave):
+    one, other = watched(wave=wave), watched(wave=wave)
+    for run in (one, other):
+        refused(run.changes.first(), {2: 4})
+    look(one)
+    as_read = Wave.objects.get()
+
+    look(other)
+
+    wave.refresh_from_db()
+    assert wave.paused_because == (
+        f"1 instance of run {one.pk} has IMDSv1 calls refused. 1 instance of run {other.pk} has IMDSv1 calls refused."
+    )
+    boss = factories.user("boss", Role.ADMIN)
+    with pytest.raises(Stale):
+        waves.resume(wave=as_read, by=boss, reason="known", version=as_read.version, now=NOW)
