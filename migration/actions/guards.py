@@ -71,15 +71,16 @@ def _read(text: str) -> Kept:
 
 
 def may_go_on(run: Run, *, now: datetime) -> bool:
-    """The guards of the run as a whole. What a person must look at pauses it, with the reason."""
+    """The guards of the run as a whole. What a person must look at pauses it, with the reason; a run that has nothing
+    left to begin is not paused any more, so that it can finish.
+    """
     if run.state != RunState.RUNNING:
         return False
     reason = brake_reason() or _approval_gone(run.request, now=now) or _wave_paused(run)
-    if not reason and rollout.over_budget(count := seen(run), max_failures=run.max_failures):
-        left = run.changes.filter(state__in=[ChangeState.PENDING, ChangeState.LEASED])
-        if left.exists():
-            reason = f"{some(count.failed, 'change')} failed; {run.max_failures} may. A person must look."
-    if reason:
+    left = run.changes.filter(state__in=[ChangeState.PENDING, ChangeState.LEASED]).exists()
+    if left and not reason and rollout.over_budget(count := seen(run), max_failures=run.max_failures):
+        reason = f"{some(count.failed, 'change')} failed; {run.max_failures} may. A person must look."
+    if left and reason:
         runs.pause(run=run, reason=reason, now=now)
     return not reason
 

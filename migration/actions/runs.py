@@ -17,6 +17,7 @@ from migration.models import Run
 from migration.queries.policies import brake_reason
 
 WATCHED = (RequestKind.ENFORCE, RequestKind.IMDS_OFF)
+REASON = 400  # characters of `Run.state_reason`
 
 
 def start(*, run: Run, now: datetime) -> bool:
@@ -33,7 +34,7 @@ def start(*, run: Run, now: datetime) -> bool:
 def pause(*, run: Run, reason: str, now: datetime) -> bool:
     """Running -> paused, by the system, with the reason a person will read."""
     try:
-        moves.move(run, RunState.PAUSED, now=now, reason=reason, fields={"state_reason": reason})
+        moves.move(run, RunState.PAUSED, now=now, reason=reason, fields={"state_reason": reason[:REASON]})
     except (moves.Lost, moves.NoSuchMove):
         return False
     return True
@@ -44,7 +45,7 @@ def hold(*, run: Run, by: User, reason: str, now: datetime) -> Run:
     _may_steer(run, by=by, now=now)
     said = f"Paused by {by.get_username()}" + (f": {reason}" if reason else ".")
     try:
-        moves.move(run, RunState.PAUSED, now=now, by=by, reason=reason, fields={"state_reason": said[:400]})
+        moves.move(run, RunState.PAUSED, now=now, by=by, reason=reason, fields={"state_reason": said[:REASON]})
     except (moves.Lost, moves.NoSuchMove) as error:
         raise Refused(f"The run is {run.get_state_display().lower()}, so it cannot be paused.") from error
     return run

@@ -100,6 +100,28 @@ def test_the_brake_stops_it(run, people):
     assert paused_because(run) == "The brake is on, pulled by adam: look first"
 
 
+def test_a_long_reason_for_the_brake_is_cut_where_the_runs_reason_ends(run, people):
+    """PostgreSQL refuses more than the column takes, and then the run would not even be paused."""
+    brake.pull(by=people["adam"], reason="x" * 2000, now=NOW)
+
+    assert len(paused_because(run)) == Run._meta.get_field("state_reason").max_length
+
+
+@pytest.mark.parametrize("why", ["brake", "approval"])
+def test_a_run_that_has_nothing_left_to_begin_is_not_paused_but_finished(run, people, why):
+    in_states(run, VERIFIED, SKIPPED, FAILED, VERIFIED)
+    if why == "brake":
+        brake.pull(by=people["adam"], reason="look first", now=NOW)
+    else:
+        change_request(run, expires_at=NOW)
+
+    assert not guards.may_go_on(afresh(run), now=NOW)
+
+    assert runs.finish(run_id=run.pk, now=NOW)
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+
+
 NOT_APPROVED = "The request is not approved, so nothing may be changed."
 
 
