@@ -102,7 +102,8 @@ def _waiting(run: Run, now: datetime) -> QuerySet[Change]:
     """The changes that may be begun: due, and not in need of another that is not verified yet."""
     due = Q(not_before__isnull=True) | Q(not_before__lte=now)
     ripe = Q(needs__isnull=True) | Q(needs__state__in=SETTLED)
-    return run.changes.filter(due, ripe, state=ChangeState.PENDING).select_related("instance", "needs", "run__account")
+    rows = run.changes.filter(due, ripe, state=ChangeState.PENDING)
+    return rows.select_related("instance", "needs", "undoes__run", "run__account")
 
 
 def _free(run: Run, now: datetime) -> list[Change] | QuerySet[Change]:

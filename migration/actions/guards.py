@@ -23,6 +23,7 @@ from migration.queries import decisions
 from migration.queries.planning import stale_because
 from migration.queries.policies import brake_reason
 from migration.queries.rungs import enforcement_harms
+from migration.queries.runs import sent_after
 
 MAX_ATTEMPTS = 3  # claims that ended without a word; a change that kills its worker is parked, not retried for ever
 IN_FLIGHT = (ChangeState.LEASED, ChangeState.CALLING, ChangeState.APPLIED, ChangeState.UNKNOWN)
@@ -132,6 +133,12 @@ def seen(run: Run) -> rollout.Seen:
     )
 
 
+def _taken_over(undone: Change) -> Change | None:
+    """The change of a later run that has sent the same fields of the same resource since."""
+    rows = sent_after(undone.run).filter(kind=undone.kind, region=undone.region, resource_id=undone.resource_id)
+    return next((other for other in rows if undone.send.keys() & other.send.keys()), None)
+
+
 def not_now(
     change: Change, run: Run, *, planned: dict[Key, Any], closed: frozenset[str], now: datetime
 ) -> tuple[str, str]:
@@ -152,6 +159,8 @@ def not_now(
             return f"No longer ready: {stale}", ""
     if run.request.kind == RequestKind.ENFORCEMENT and (harm := enforcement_harms(run.account, change.region, now=now)):
         return f"No longer safe to enforce: {harm}"[:400], ""
+    if change.undoes is not None and (other := _taken_over(change.undoes)):
+        return f"Run {other.run_id} has sent it anew since, so it is that run's to put back.", ""
     if change.attempts >= MAX_ATTEMPTS:
         return f"Given up after {change.attempts} attempts that ended without a word.", "attempts"
     return "", ""

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import transaction
 
 from migration.actions import planning
 from migration.actions.errors import Refused
@@ -15,11 +16,12 @@ from migration.domain import ladder
 from migration.domain import plan as plans
 from migration.domain import policy as policies
 from migration.domain.permissions import Action
-from migration.domain.plan import Scope
-from migration.enums import ChangeState, RequestKind, RequestState, ResourceKind, RunState
+from migration.domain.plan import Key, Scope
+from migration.enums import ACTIVE_RUN, ChangeState, RequestKind, RequestState, ResourceKind, RunState
 from migration.models import Change, EnforcementRequest, Run
 from migration.queries.planning import locked_regions, options_of
 from migration.queries.policies import terms_for
+from migration.queries.runs import sent_after
 
 OPEN = (RequestState.DRAFT, RequestState.REQUESTED)
 IRREVERSIBLE = "AWS lets nobody take this back (EC2 API, ModifyImageAttribute)."
@@ -40,12 +42,28 @@ def draft(
     nothing is left to put back. `proposed`: by the watch, in the owner's name.
     """
     may(by, Action.STEER, run, now=now, doing="plan a rollback")
+    with transaction.atomic():
+        return _draft(_locked(run), changes, by=by, proposed=proposed, now=now)
+
+
+def _locked(run: Run) -> Run:
+    """The run as it is now, its row locked: of two people who plan at once the second sees the first one's draft."""
+    rows = Run.objects.select_for_update(of=("self",)).select_related("account", "request", "wave")
+    return rows.get(pk=run.pk)
+
+
+def _draft(
+    run: Run, changes: Sequence[Change] | None, *, by: User, proposed: bool, now: datetime
+) -> EnforcementRequest:
     if run.request.kind == RequestKind.ROLLBACK:
         raise Refused("This run has itself put something back. Make a new plan from today's data instead.")
     if run.state in {RunState.QUEUED, RunState.RUNNING}:
         raise Refused("The run is still going on. Stop or pause it first; nothing was planned.")
     if EnforcementRequest.objects.filter(undoes=run, state__in=OPEN).exists():
         raise Refused("A plan to put this run back is open already. Decide on that one, or discard it.")
+    back = Run.objects.filter(request__undoes=run, state__in=ACTIVE_RUN).first()
+    if back is not None:
+        raise Refused(f"Run {back.pk} is putting this run back already. Wait until it is over, or stop it.")
     items, excluded = _items(run, changes)
     if not items:
         why = f" {excluded[0]['reason']}" if excluded else " It has changed nothing."
@@ -78,17 +96,34 @@ def _items(run: Run, chosen: Sequence[Change] | None) -> tuple[list[dict[str, An
     if chosen is not None:
         rows = rows.filter(pk__in=[change.pk for change in chosen])
     locks = locked_regions(run.account)
+    later = _later(run)
     items, excluded = [], []
     for change in rows.select_related("instance").order_by("-pk"):
         send = ladder.restore(change.kind, change.before, change.send)
         if send == {}:
             continue
-        reason, status = _why_not(change, send, locks)
+        reason, status = _taken_over(change, later) or _why_not(change, send, locks)
         if reason:
             excluded.append(_excluded(change, status, reason))
         else:
             items.append(_item(change, send or {}))
     return items, excluded
+
+
+def _later(run: Run) -> dict[Key, list[Change]]:
+    """By resource, what later runs have sent and not put back."""
+    found: dict[Key, list[Change]] = {}
+    for change in sent_after(run).order_by("pk"):
+        found.setdefault((change.kind, change.region, change.resource_id), []).append(change)
+    return found
+
+
+def _taken_over(change: Change, later: dict[Key, list[Change]]) -> tuple[str, str] | None:
+    """What a later run has sent anew is that run's to put back, even where the value is the same."""
+    for other in later.get((change.kind, change.region, change.resource_id), ()):
+        if names := sorted(change.send.keys() & other.send.keys()):
+            return f"Run {other.run_id} has sent {', '.join(names)} since. Put that run back instead.", "later"
+    return None
 
 
 def _why_not(change: Change, send: dict[str, Any] | None, locks: dict[str, str]) -> tuple[str, str]:

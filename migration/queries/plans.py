@@ -33,6 +33,8 @@ TITLES = {
 LEFT_OUT = {
     "left_out": "Left out by hand",
     "conflict": "Changed by others since",
+    "later": "Changed by a later run",
+    "unsettled": "Outcome not known",
     "locked": "Locked by AWS settings",
     "managed": "Kept by somebody else",
 }

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Case, Count, IntegerField, QuerySet, Value, When
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 
 from migration.enums import ACTIVE_RUN, SETTLED, CanaryState, ChangeState, RequestState, RunState, WatchState
 from migration.models import Change, EnforcementRequest, Run
@@ -23,6 +23,8 @@ ATTENTION = (
 
 
 UNDECIDED = (RequestState.DRAFT, RequestState.REQUESTED)
+# Failed without a word from AWS that it did nothing: whether it did is not known.
+LOST = ("unsettled", "unknown_outcome", "writes")
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,19 @@ def progresses(runs: list[Run]) -> dict[int, Progress]:
     for run, state, count in rows:
         found[run][state] = count
     return {run: Progress(counts) for run, counts in found.items()}
+
+
+def written(run: Run) -> QuerySet[Change]:
+    """The changes that AWS has, or may have: what is watched afterwards, and what a rollback is about."""
+    sent = [ChangeState.CALLING, ChangeState.APPLIED, ChangeState.UNKNOWN, ChangeState.VERIFIED]
+    failed = Q(after__isnull=False) | Q(error_class__in=LOST)
+    return Change.objects.filter(Q(state__in=sent) | Q(failed, state=ChangeState.FAILED), run=run)
+
+
+def sent_after(run: Run) -> QuerySet[Change]:
+    """What later runs have changed in the account and not put back: that is theirs, even where it is alike."""
+    rows = Change.objects.filter(run__account=run.account_id, run__pk__gt=run.pk, after__isnull=False)
+    return rows.filter(undoes__isnull=True).exclude(undone_by__state=ChangeState.VERIFIED)
 
 
 def changes(run: Run) -> QuerySet[Change]:

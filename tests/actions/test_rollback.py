@@ -1,11 +1,14 @@
 """Putting back: exactly what was before, only where it still is as we left it; what cannot be is said beforehand."""
 
+import threading
+
 import pytest
+from django.db import connections
 from django.utils import timezone
 
-from migration.actions import requests, rollback
+from migration.actions import enforcement, requests, rollback
 from migration.actions.errors import Refused
-from migration.enums import Channel, Emergency, PolicyState, RequestState, Role, RunState, Severity, Status
+from migration.enums import ChangeState, Channel, Emergency, PolicyState, RequestState, Role, RunState, Severity, Status
 from migration.models import Account, Instance, Notification, Policy, RegionDefaults, Run, Scope
 from migration.tasks import enforcement as tasks
 from tests import factories
@@ -195,3 +198,99 @@ def test_a_rollback_leaves_the_account_to_be_judged_anew(aws, ellen):
 
     assert Status.ENFORCED not in set(Instance.objects.values_list("status", flat=True))
     assert Scope.objects.filter(account=Account.objects.get()).exists()
+
+
+# --- whose it is, and how often ------------------------------------------------------------------------
+
+
+def done(account=None, *instances, count=2, **fields) -> Run:
+    """A run that is over, written down by hand."""
+    account = account or factories.account()
+    run = factories.run(account, **{"state": RunState.DONE, "finished_at": timezone.now()} | fields)
+    for row in instances or [factories.instance(account, http_tokens="required") for _ in range(count)]:
+        factories.change(run, row)
+    return run
+
+
+def test_what_a_later_run_has_sent_anew_is_left_to_that_run(ellen):
+    run = done()
+    first, second = [change.instance for change in run.changes.all()]
+    later = done(run.account, first)
+
+    draft = rollback.draft(run=run, by=ellen, now=timezone.now())
+
+    assert [item["instance_id"] for item in draft.plan["changes"]] == [second.instance_id]
+    assert [(one["instance_id"], one["status"], one["reason"]) for one in draft.plan["excluded"]] == [
+        (first.instance_id, "later", f"Run {later.pk} has sent HttpTokens since. Put that run back instead.")
+    ]
+
+
+@pytest.mark.parametrize("how", ["another field", "put back"])
+def test_a_later_run_that_left_it_as_it_was_takes_nothing_over(ellen, how):
+    run = done(count=1)
+    row = run.changes.get().instance
+    later = done(run.account, row)
+    if how == "another field":
+        later.changes.update(send={"HttpPutResponseHopLimit": 2})
+    else:
+        back = done(run.account, row)
+        back.changes.update(undoes=later.changes.get())
+
+    draft = rollback.draft(run=run, by=ellen, now=timezone.now())
+
+    assert [item["instance_id"] for item in draft.plan["changes"]] == [row.instance_id]
+
+
+def test_what_a_later_run_sends_while_the_plan_waits_is_left_to_that_run_too(ellen):
+    run = done()
+    kept, taken = run.changes.all()
+    draft = rollback.draft(run=run, by=ellen, now=timezone.now())
+    done(run.account, taken.instance)
+    waiting = requests.submit(request=draft, by=ellen, reason="", version=draft.version, now=timezone.now())
+    bea = factories.user("bea", Role.APPROVER)
+    back = requests.approve(request=waiting, by=bea, comment="", version=waiting.version, now=timezone.now())
+    Run.objects.filter(pk=back.pk).update(state=RunState.RUNNING)
+
+    for _ in range(2):
+        enforcement.claim(run_id=back.pk, owner="me", limit=2, now=timezone.now())
+
+    assert back.changes.get(undoes=taken).state == ChangeState.SKIPPED
+    assert back.changes.get(undoes=kept).state == ChangeState.LEASED
+
+
+@pytest.mark.parametrize("state", [RunState.QUEUED, RunState.RUNNING, RunState.PAUSED])
+def test_a_run_that_is_being_put_back_is_not_planned_again(ellen, state):
+    run = done()
+    draft = rollback.draft(run=run, by=ellen, now=timezone.now())
+    waiting = requests.submit(request=draft, by=ellen, reason="", version=draft.version, now=timezone.now())
+    bea = factories.user("bea", Role.APPROVER)
+    back = requests.approve(request=waiting, by=bea, comment="", version=waiting.version, now=timezone.now())
+    Run.objects.filter(pk=back.pk).update(state=state)
+
+    with pytest.raises(Refused, match=f"Run {back.pk} is putting this run back already"):
+        rollback.draft(run=run, by=ellen, now=timezone.now())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_plan_to_put_a_run_back_at_the_same_moment_one_does():
+    """On SQLite and on PostgreSQL (tests.on_postgres)."""
+    run, people = done(), [factories.user(name, Role.ENGINEER) for name in ("edith", "eva")]
+    gate, refused = threading.Barrier(2), []
+
+    def plan(person) -> None:
+        try:
+            mine = Run.objects.select_related("account", "request", "wave").get(pk=run.pk)
+            gate.wait(10)
+            rollback.draft(run=mine, by=person, now=timezone.now())
+        except Refused as refusal:
+            refused.append(str(refusal))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=plan, args=(person,)) for person in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (run.undone_by.count(), len(refused)) == (1, 1)
