@@ -15,6 +15,7 @@ from migration.domain.words import some
 from migration.enums import ACTIVE_RUN, SETTLED, CanaryState, ChangeState, RequestKind, RunState, WatchState
 from migration.models import Run
 from migration.queries.policies import brake_reason
+from migration.queries.runs import written
 
 WATCHED = (RequestKind.ENFORCE, RequestKind.IMDS_OFF)
 REASON = 400  # characters of `Run.state_reason`
@@ -128,9 +129,8 @@ def finish(*, run_id: int, now: datetime) -> bool:
 
 def watch_from(run: Run, *, now: datetime) -> dict[str, Any]:
     """The fields that begin the watch over what the run has required; none when there is nothing to watch."""
-    written = run.changes.filter(state__in=[ChangeState.VERIFIED, ChangeState.APPLIED, ChangeState.UNKNOWN])
     hours = policies.of_plan(run.request.plan.get("policy") or {}).watch_hours
-    if not hours or run.request.kind not in WATCHED or not written.exists():
+    if not hours or run.request.kind not in WATCHED or not written(run).exists():
         return {}
     return {"watch": WatchState.WATCHING, "watch_until": now + timedelta(hours=hours)}
 

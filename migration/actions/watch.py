@@ -3,6 +3,7 @@ putting back just those is proposed.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,10 @@ from migration.actions.errors import Refused
 from migration.domain import policy as policies
 from migration.domain.watching import Heard, hear, outcome
 from migration.domain.words import some
-from migration.enums import ChangeState, RequestKind, ResourceKind, RunState, Severity, WatchState
+from migration.enums import SETTLED, ChangeState, RequestKind, ResourceKind, RunState, Severity, WatchState
 from migration.models import Change, InstanceDay, Run, Wave
 from migration.queries.evidence import rejected_hours
+from migration.queries.runs import written
 
 if TYPE_CHECKING:
     from migration.domain.readiness import Hours
@@ -25,24 +27,26 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 WAVE_REASON = 400  # characters of `Wave.paused_because`
+DECIDES = {"HttpTokens", "HttpEndpoint"}  # what is sent that decides whether a call is refused
 LATE = timedelta(hours=3)  # the last hours of a watch are read by the hourly pass that comes after them
 
 
 def tend(*, now: datetime) -> int:
-    """Look at every run that is watched. Returns how many had refused calls."""
+    """Look at every run that is watched, and at those that still go on, for what they have changed may be hurt while
+    the rest waits for its change window or for a person. Returns how many had refused calls.
+    """
     calling = 0
-    for run in Run.objects.filter(watch=WatchState.WATCHING).select_related("account", "request", "wave"):
+    going_on = Q(state__in=[RunState.RUNNING, RunState.PAUSED], request__kind__in=runs.WATCHED)
+    watched = Run.objects.filter(Q(watch=WatchState.WATCHING) | going_on)
+    for run in watched.select_related("account", "request", "wave"):
         calling += bool(look(run, now=now))
     return calling
 
 
 def look(run: Run, *, now: datetime) -> list[Change]:
     """What was heard of the run's instances so far, written down. Returns the changes with refused calls."""
-    changes = list(
-        run.changes.filter(state=ChangeState.VERIFIED, kind=ResourceKind.INSTANCE, called_at__isnull=False)
-        .select_related("instance")
-        .order_by("pk")
-    )
+    settled = written(run).filter(state__in=SETTLED, kind=ResourceKind.INSTANCE, called_at__isnull=False)
+    changes = list(settled.select_related("instance").order_by("pk"))
     until = min(now, run.watch_until) if run.watch_until else now
     heard = _heard(changes, until=until)
     with transaction.atomic():
@@ -53,12 +57,13 @@ def look(run: Run, *, now: datetime) -> list[Change]:
         if calling and moved:
             _tell(run, calling, more=any(change.pk not in called_before for change in calling), now=now)
         if run.watch_until is not None and now >= run.watch_until + LATE:
-            _end(run, [heard[change.pk] for change in changes], now=now)
+            _end(run, [replace(heard[change.pk], calls=change.rejected_calls) for change in changes], now=now)
     return calling
 
 
 def _heard(changes: Sequence[Change], *, until: datetime) -> dict[int, Heard]:
     since = {change.instance_id: change.called_at for change in changes if change.called_at}
+    ends = _ends(changes)
     days: dict[int, dict[date, Hours]] = {}
     if since:
         first = min(since.values()).astimezone(UTC).date()
@@ -66,14 +71,30 @@ def _heard(changes: Sequence[Change], *, until: datetime) -> dict[int, Heard]:
         for row in rows.iterator(chunk_size=2000):
             days.setdefault(row.instance_id, {})[row.day] = rejected_hours(row)
     return {
-        change.pk: hear(days.get(change.instance_id or 0, {}), since=change.called_at, until=until)
+        change.pk: hear(
+            days.get(change.instance_id or 0, {}), since=change.called_at, until=min(until, ends.get(change.pk, until))
+        )
         for change in changes
         if change.called_at
     }
 
 
+def _ends(changes: Sequence[Change]) -> dict[int, datetime]:
+    """When another run put an instance back or required it anew: what is refused from then on is not this run's."""
+    mine = {change.instance_id: change for change in changes}
+    rows = Change.objects.filter(instance__in=list(mine), state=ChangeState.VERIFIED, called_at__isnull=False)
+    ends: dict[int, datetime] = {}
+    for instance, at, send in rows.order_by("-called_at").values_list("instance_id", "called_at", "send"):
+        change = mine[instance]
+        if at is not None and change.called_at is not None and at > change.called_at and DECIDES & send.keys():
+            ends[change.pk] = at
+    return ends
+
+
 def _write_down(change: Change, heard: Heard) -> bool:
-    """Put it on the row; False when it says nothing new."""
+    """Put it on the row; False when it says nothing new. What was heard once stays: an old day loses its hours."""
+    if (heard.calls or 0) < (change.rejected_calls or 0):
+        return False
     if (change.rejected_calls, change.rejected_hour) == (heard.calls, heard.last):
         return False
     change.rejected_calls, change.rejected_hour = heard.calls, heard.last
@@ -81,14 +102,14 @@ def _write_down(change: Change, heard: Heard) -> bool:
 
 
 def _tell(run: Run, calling: list[Change], *, more: bool, now: datetime) -> None:
-    """Who calls, what it belongs to, what to do. Beyond the policy's threshold nothing of the wave goes on.
+    """Who calls, what it belongs to, what to do. Beyond the policy's threshold neither the run nor its wave goes on.
 
     `more`: one of them had not called before. Only that holds up again what a person has let go on.
     """
     terms = policies.of_plan(run.request.plan.get("policy") or {})
     beyond = len(calling) > terms.max_rejecting
     if beyond and more:
-        _hold_the_wave(run, len(calling), now=now)
+        _hold_up(run, len(calling), now=now)
         _propose(run, calling, now=now)
     notifications.add(
         key=f"watch-{run.pk}-{len(calling)}",
@@ -116,8 +137,9 @@ def _line(change: Change) -> str:
     )
 
 
-def _hold_the_wave(run: Run, calling: int, *, now: datetime) -> None:
-    """Pause what is still to come: the wave's other runs, and those that would begin. What puts back goes on.
+def _hold_up(run: Run, calling: int, *, now: datetime) -> None:
+    """Pause what is still to come: the rest of this run, the wave's other runs, and those that would begin. What puts
+    back goes on.
 
     The runs' rows are locked before the first event is written, for a worker that has locked one waits for the log.
     """
@@ -126,10 +148,12 @@ def _hold_the_wave(run: Run, calling: int, *, now: datetime) -> None:
         mine |= Q(wave=run.wave, state=RunState.RUNNING) & ~Q(request__kind=RequestKind.ROLLBACK)
     rows = Run.objects.select_for_update(of=("self",)).select_related("account").filter(mine)
     held = list(rows.order_by("pk"))
+    reason = f"{some(calling, 'instance')} of run {run.pk} {_have(calling)} IMDSv1 calls refused."
+    for own in (one for one in held if one.pk == run.pk):
+        runs.pause(run=own, reason=f"{reason} Put back what calls, or resume if that is known to be harmless.", now=now)
     if run.wave is None:
         return
     wave = Wave.objects.select_for_update().get(pk=run.wave.pk)
-    reason = f"{some(calling, 'instance')} of run {run.pk} {_have(calling)} IMDSv1 calls refused."
     because = f"{wave.paused_because} {reason}".strip()[:WAVE_REASON]
     Wave.objects.filter(pk=wave.pk).update(paused_because=because, version=F("version") + 1)
     audit.append(verb="wave.paused", object_type="Wave", object_id=wave.pk, reason=reason, now=now)

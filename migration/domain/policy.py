@@ -39,7 +39,7 @@ class Terms:
     max_failures: int = 2  # beyond it a run pauses
     canary_minutes: int = 30  # how long the canary may take to show data; 0: it is only verified
     watch_hours: int = 24  # hours of MetadataNoTokenRejected after the change
-    max_rejecting: int = 0  # instances with refused calls beyond which a wave pauses
+    max_rejecting: int = 0  # instances with refused calls beyond which a run and its wave pause
     emergency: Emergency = Emergency.NOBODY
     window: Window | None = None
     place: str = ""  # whose policy it is: "", an OU path, an account id
@@ -114,7 +114,7 @@ def words(terms: Terms) -> dict[str, str]:
             f"{terms.canary_minutes:,} min to show data" if terms.canary_minutes else "only verified, not watched"
         ),
         "watch_hours": f"{terms.watch_hours:,} h after the change",
-        "max_rejecting": f"a wave pauses beyond {_n(terms.max_rejecting, 'instance')} with them",
+        "max_rejecting": f"a run and its wave pause beyond {_n(terms.max_rejecting, 'instance')} with them",
         "emergency": {
             Emergency.NOBODY: "nobody puts back alone",
             Emergency.OWNER: "who requested or approved a run may put it back alone",

@@ -166,7 +166,7 @@ class PolicyForm(forms.Form):
     )
     max_rejecting = forms.IntegerField(
         label="Instances with refused calls a wave takes",
-        help_text="Beyond it the wave pauses.",
+        help_text="Beyond it the run and its wave pause.",
         widget=forms.NumberInput(attrs=NUMBER | {"min": 0}),
     )
     emergency = forms.ChoiceField(

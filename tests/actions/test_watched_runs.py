@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from migration.actions import watch, waves
+from migration.actions import runs, watch, waves
 from migration.actions.errors import Stale
 from migration.domain.hours import pack
-from migration.enums import Channel, RequestKind, Role, RunState, WatchState, WaveState
-from migration.models import EnforcementRequest, Grant, InstanceDay, Notification, Run, Wave
+from migration.enums import ChangeState, Channel, RequestKind, Role, RunState, WatchState, WaveState
+from migration.models import Change, EnforcementRequest, Grant, InstanceDay, Notification, Run, Wave
 from tests import factories
 from tests.factories import NOW
 
@@ -122,3 +122,116 @@ def test_who_lets_a_wave_go_on_has_read_of_every_run_that_holds_it_up(wave):
     boss = factories.user("boss", Role.ADMIN)
     with pytest.raises(Stale):
         waves.resume(wave=as_read, by=boss, reason="known", version=as_read.version, now=NOW)
+
+
+# --- what is watched, and how long -------------------------------------------------------------------------
+
+
+def going_on(*states: ChangeState, **fields) -> Run:
+    """A run that goes on, with a change in each state."""
+    run = watched(len(states), state=RunState.RUNNING, finished_at=None, watch="", watch_until=None, **fields)
+    for change, state in zip(run.changes.all(), states, strict=True):
+        after = {"after": {"HttpTokens": "required"}} if state == ChangeState.VERIFIED else {"after": None}
+        Change.objects.filter(pk=change.pk).update(state=state, **after)
+    return run
+
+
+def fail(change, error_class: str, *, after=None) -> None:
+    Change.objects.filter(pk=change.pk).update(state=ChangeState.FAILED, error_class=error_class, after=after)
+
+
+@pytest.mark.parametrize("state", [ChangeState.CALLING, ChangeState.APPLIED, ChangeState.UNKNOWN])
+def test_a_run_that_is_stopped_while_its_first_call_is_on_its_way_is_watched(state):
+    run = going_on(state, ChangeState.PENDING)
+
+    runs.stop(run=afresh(run), by=run.request.requested_by, now=NOW)
+
+    assert afresh(run).watch == WatchState.WATCHING
+
+
+def test_a_run_that_called_nothing_is_not_watched():
+    run = going_on(ChangeState.LEASED, ChangeState.PENDING)
+
+    runs.stop(run=afresh(run), by=run.request.requested_by, now=NOW)
+
+    assert afresh(run).watch == WatchState.NONE
+
+
+MAY_BE_DONE = [("disturbed", {"HttpTokens": "required"}), ("unsettled", None), ("unknown_outcome", None)]
+
+
+@pytest.mark.parametrize(("error_class", "after"), MAY_BE_DONE)
+def test_what_failed_and_may_require_imdsv2_nevertheless_is_watched(error_class, after):
+    run = going_on(ChangeState.FAILED)
+    fail(run.changes.get(), error_class, after=after)
+    refused(run.changes.get(), {2: 4})
+
+    runs.finish(run_id=run.pk, now=NOW)
+
+    assert afresh(run).watch == WatchState.WATCHING
+    assert [change.rejected_calls for change in look(run)] == [4]
+
+
+def test_what_aws_turned_down_is_not_watched():
+    run = going_on(ChangeState.FAILED)
+    fail(run.changes.get(), "UnauthorizedOperation")
+
+    runs.finish(run_id=run.pk, now=NOW)
+
+    assert afresh(run).watch == WatchState.NONE
+
+
+@pytest.mark.parametrize("state", [RunState.RUNNING, RunState.PAUSED])
+def test_refused_calls_are_heard_while_the_run_still_goes_on_and_hold_it_up(state):
+    run = going_on(ChangeState.VERIFIED, ChangeState.PENDING)
+    Run.objects.update(state=state)
+    refused(run.changes.first(), {2: 4})
+
+    watch.tend(now=NOW)
+
+    assert afresh(run).state == RunState.PAUSED
+    if state == RunState.RUNNING:
+        assert afresh(run).state_reason.startswith(f"1 instance of run {run.pk} has IMDSv1 calls refused.")
+    assert Notification.objects.filter(kind="refused_calls").exists()
+    assert [item["undoes"] for item in run.undone_by.get().plan["changes"]] == [run.changes.first().pk]
+
+
+def test_a_run_that_a_person_let_go_on_is_held_up_again_only_by_another_instance():
+    run = going_on(ChangeState.VERIFIED, ChangeState.VERIFIED, ChangeState.PENDING)
+    first, second = run.changes.all()[:2]
+    refused(first, {2: 4})
+    watch.tend(now=NOW)
+    runs.resume(run=afresh(run), by=run.request.requested_by, now=NOW)
+
+    refused(first, {2: 4, 3: 4})
+    watch.tend(now=NOW)
+    assert afresh(run).state == RunState.RUNNING
+
+    refused(second, {3: 1})
+    watch.tend(now=NOW)
+    assert afresh(run).state == RunState.PAUSED
+
+
+def test_what_is_refused_after_it_was_put_back_and_required_again_by_another_run_is_not_this_runs():
+    run = watched(1)
+    mine = run.changes.get()
+    for hour, send in ((4, {"HttpTokens": "optional"}), (6, {"HttpTokens": "required"})):
+        other = factories.run(run.account, state=RunState.DONE, finished_at=NOW)
+        at = SINCE.replace(hour=hour)
+        factories.change(other, mine.instance, called_at=at, send=send, undoes=mine if hour == 4 else None)
+    refused(mine, {2: 4, 3: 1, 4: 8, 5: 16, 6: 32, 7: 64})
+
+    (heard,) = look(run)
+
+    assert heard.rejected_calls == 5
+
+
+def test_refused_calls_stay_told_when_the_hours_of_their_day_are_forgotten():
+    run = watched(1)
+    refused(run.changes.get(), {2: 4})
+    look(run)
+    InstanceDay.objects.update(rejected_hours=None)
+
+    look(run, now=afresh(run).watch_until + watch.LATE)
+
+    assert (run.changes.get().rejected_calls, afresh(run).watch) == (4, WatchState.CALLED)
