@@ -50,6 +50,7 @@ class Claim:
     requested_by: str
     approved_by: str
     reads: int
+    writes: int = 0  # calls that went out without an answer
 
 
 def claim(*, run_id: int, owner: str, limit: int, now: datetime) -> list[Claim]:
@@ -152,6 +153,7 @@ def _as_claim(change: Change, run: Run, fence: int) -> Claim:
         requested_by=request.requested_by.get_username() if request.requested_by else "",
         approved_by=request.decided_by.get_username() if request.decided_by else f"policy-{request.by_policy_id}",
         reads=change.reads,
+        writes=change.writes,
     )
 
 

@@ -120,7 +120,7 @@ def _write_all(claims: list[Claim]) -> int:
         sight = sights[claim.change_id]
         if sight.finding is live.Finding.GO:
             _write(claim, edges.enforcer_target(account, run_id=claim.run_id, approved_by=claim.approved_by))
-        elif sight.finding is live.Finding.ALREADY and claim.kind is ResourceKind.TEMPLATE_VERSION:
+        elif sight.finding is live.Finding.ALREADY and (claim.writes or claim.kind is ResourceKind.TEMPLATE_VERSION):
             _write_again(claim)
         else:
             enforcement.skip(claim=claim, reason=sight.reason, now=timezone.now())
@@ -128,7 +128,9 @@ def _write_all(claims: list[Claim]) -> int:
 
 
 def _write_again(claim: Claim) -> None:
-    """The version is there, and bears this change's mark: an earlier attempt made it. On to verification."""
+    """It is done, and an earlier attempt did it: its answer was lost, or the version bears this change's mark. On to
+    verification.
+    """
     while wait := enforcement.begin(claim=claim, now=timezone.now()):
         time.sleep(wait)
     if wait is not None:

@@ -21,6 +21,7 @@ from tests.tasks.story import (
     drive,
     enter,
     member,
+    set_options,
 )
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quick")]
@@ -281,3 +282,23 @@ def test_a_plan_that_is_changed_after_it_was_looked_at_is_noticed_before_the_nex
     run.refresh_from_db()
     assert (run.state, run.state_reason[:43]) == ("paused", "The plan is not the one that was approved, ")
     assert not sandbox.calls(operation=WRITE)
+
+
+def test_a_write_that_arrives_after_it_was_given_up_for_lost_is_the_runs_own(aws):
+    """EC2 reads lag behind its writes: what is found done at the second attempt was done by the first."""
+    sandbox, run = begin(aws, {"name": "web", **fleets.QUIET})
+    now = timezone.now()
+    runs.start(run=run, now=now)
+    (claim,) = enforcement.claim(run_id=run.pk, owner="me", limit=1, now=now)
+    enforcement.begin(claim=claim, now=now)
+    enforcement.record_no_answer(claim=claim, reason="No answer.", now=now)
+    (claim,) = enforcement.claim_reads(
+        states=(ChangeState.UNKNOWN,), owner="me", limit=1, now=timezone.now(), run_id=run.pk
+    )
+    enforcement.reconciled_not_applied(claim=claim, now=timezone.now())
+    set_options(sandbox, claim.resource_id, http_tokens="required")
+
+    assert drive(run) == {"verified": 1}
+
+    change = run.changes.get()
+    assert (change.after["HttpTokens"], sandbox.calls(operation=WRITE)) == ("required", [])
