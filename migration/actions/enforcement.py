@@ -149,7 +149,7 @@ def _as_claim(change: Change, run: Run, fence: int) -> Claim:
         resource_id=change.resource_id,
         instance_pk=change.instance_id,
         before=change.before,
-        send=_filled(change),
+        send=filled(change),
         requested_by=request.requested_by.get_username() if request.requested_by else "",
         approved_by=request.decided_by.get_username() if request.decided_by else f"policy-{request.by_policy_id}",
         reads=change.reads,
@@ -157,7 +157,7 @@ def _as_claim(change: Change, run: Run, fence: int) -> Claim:
     )
 
 
-def _filled(change: Change) -> dict[str, Any]:
+def filled(change: Change) -> dict[str, Any]:
     """What is sent, with the number of the version that the change waited for in its place."""
     made = change.needs.after if change.needs is not None and change.needs.after else {}
     if "VersionNumber" not in made:

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from migration.actions import planning
+from migration.actions.enforcement import filled
 from migration.actions.errors import Refused
 from migration.actions.planning import Bound
 from migration.actions.refusals import may
@@ -17,13 +18,22 @@ from migration.domain import plan as plans
 from migration.domain import policy as policies
 from migration.domain.permissions import Action
 from migration.domain.plan import Key, Scope
-from migration.enums import ACTIVE_RUN, ChangeState, RequestKind, RequestState, ResourceKind, RunState
+from migration.enums import ACTIVE_RUN, SETTLED, ChangeState, RequestKind, RequestState, ResourceKind, RunState
 from migration.models import Change, EnforcementRequest, Run
 from migration.queries.planning import locked_regions, options_of
 from migration.queries.policies import terms_for
-from migration.queries.runs import sent_after
+from migration.queries.runs import sent_after, written
 
 OPEN = (RequestState.DRAFT, RequestState.REQUESTED)
+ON_ITS_WAY = "What became of its call is not known yet. Plan to put it back once it is settled."
+NOT_DONE = "The answer of AWS was lost, and a read since shows it as it was before: nothing is to be put back."
+TAKEN_FOR_DONE = (
+    "The answer of AWS was lost. A read since shows it as it was to become, so it is taken for done by this run."
+)
+IN_DOUBT = (
+    "The answer of AWS was lost, and whether it was done is not known. It is put back only if the read right before "
+    "shows that it was."
+)
 IRREVERSIBLE = "AWS lets nobody take this back (EC2 API, ModifyImageAttribute)."
 
 
@@ -38,7 +48,8 @@ def draft(
     """Plan to put back a run's changes, or some of them. Nothing is asked of anybody yet.
 
     What is no longer as we left it is left out as a conflict, and what AWS would refuse as locked, both with the
-    reason: neither is overwritten or tried. Raises Refused when the run is still active, one is open already, or
+    reason: neither is overwritten or tried. Of a call whose answer was lost the item says so; the read right before
+    the write decides. Raises Refused when the run is still active, one is open already, or
     nothing is left to put back. `proposed`: by the watch, in the owner's name.
     """
     may(by, Action.STEER, run, now=now, doing="plan a rollback")
@@ -92,21 +103,25 @@ def _draft(
 
 def _items(run: Run, chosen: Sequence[Change] | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The latest change first: what needs another is put back before it."""
-    rows = run.changes.filter(after__isnull=False).exclude(undone_by__state=ChangeState.VERIFIED)
+    begun = written(run) | Change.objects.filter(run=run, state=ChangeState.SKIPPED, writes__gt=0)
+    rows = begun.exclude(undone_by__state=ChangeState.VERIFIED)
     if chosen is not None:
         rows = rows.filter(pk__in=[change.pk for change in chosen])
     locks = locked_regions(run.account)
     later = _later(run)
     items, excluded = [], []
-    for change in rows.select_related("instance").order_by("-pk"):
+    for change in rows.select_related("instance", "needs").order_by("-pk"):
         send = ladder.restore(change.kind, change.before, change.send)
         if send == {}:
+            continue
+        if change.state not in SETTLED:
+            excluded.append(_excluded(change, "unsettled", ON_ITS_WAY))
             continue
         reason, status = _taken_over(change, later) or _why_not(change, send, locks)
         if reason:
             excluded.append(_excluded(change, status, reason))
         else:
-            items.append(_item(change, send or {}))
+            items.append(_item(change, send or {}, warnings=_in_doubt(change)))
     return items, excluded
 
 
@@ -137,7 +152,11 @@ def _why_not(change: Change, send: dict[str, Any] | None, locks: dict[str, str])
     row = change.instance
     if row.gone_at is not None or row.instance_state in {"shutting-down", "terminated"}:
         return "The instance is gone.", "gone"
-    live, after = options_of(row).as_aws(), change.after or {}
+    live, after = options_of(row).as_aws(), _left_at(change)
+    if change.after is None and not _read_since(change):
+        return "", ""  # the read right before the write decides
+    if change.after is None and all(live[name] == change.before.get(name) for name in send):
+        return NOT_DONE, "unsettled"
     moved = [name for name in send if live[name] != after.get(name)]
     if moved:
         told = ", ".join(f"{name} is {live[name]}, we left it at {after.get(name)}" for name in moved)
@@ -147,15 +166,33 @@ def _why_not(change: Change, send: dict[str, Any] | None, locks: dict[str, str])
     return "", ""
 
 
-def _item(change: Change, send: dict[str, Any]) -> dict[str, Any]:
+def _left_at(change: Change) -> dict[str, Any]:
+    """The state in which we left it, or in which it is if a call without an answer was carried out."""
+    meant: dict[str, Any] = change.before | ladder.as_state(change.kind, filled(change))
+    return meant if change.after is None else change.after
+
+
+def _read_since(change: Change) -> bool:
+    """Has the inventory seen the instance since its outcome was given up?"""
+    row, given_up = change.instance, change.settled_at or change.called_at
+    return row is not None and given_up is not None and row.last_seen_at > given_up
+
+
+def _in_doubt(change: Change) -> list[str]:
+    if change.after is not None:
+        return []
+    return [TAKEN_FOR_DONE if _read_since(change) else IN_DOUBT]
+
+
+def _item(change: Change, send: dict[str, Any], *, warnings: list[str]) -> dict[str, Any]:
     item: dict[str, Any] = {
         "kind": change.kind,
         "region": change.region,
         "name": change.name,
-        "before": change.after,
+        "before": _left_at(change),
         "send": send,
         "reason": f"As it was before run {change.run_id}.",
-        "warnings": [],
+        "warnings": warnings,
         "undoes": change.pk,
     }
     if change.kind == ResourceKind.INSTANCE:

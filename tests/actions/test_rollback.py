@@ -1,6 +1,7 @@
 """Putting back: exactly what was before, only where it still is as we left it; what cannot be is said beforehand."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connections
@@ -9,7 +10,7 @@ from django.utils import timezone
 from migration.actions import enforcement, requests, rollback
 from migration.actions.errors import Refused
 from migration.enums import ChangeState, Channel, Emergency, PolicyState, RequestState, Role, RunState, Severity, Status
-from migration.models import Account, Instance, Notification, Policy, RegionDefaults, Run, Scope
+from migration.models import Account, Change, Instance, Notification, Policy, RegionDefaults, Run, Scope
 from migration.tasks import enforcement as tasks
 from tests import factories
 from tests.tasks.story import begin, drive, set_options
@@ -294,3 +295,97 @@ def test_of_two_who_plan_to_put_a_run_back_at_the_same_moment_one_does():
         thread.join()
 
     assert (run.undone_by.count(), len(refused)) == (1, 1)
+
+
+# --- what is not known to have been done ---------------------------------------------------------------
+
+WHOLE = {
+    "HttpTokens": "optional", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled", "HttpProtocolIpv6": "disabled",
+    "InstanceMetadataTags": "disabled",
+}  # fmt: skip
+GIVEN_UP = timezone.now() - timedelta(hours=2)
+
+
+def lost(*, error_class="unsettled", tokens="required", seen_at=None, others=0, **fields) -> Run:
+    """A run whose one change has lost its answer; `tokens` is what the inventory shows, as of `seen_at`."""
+    run = done(count=others)
+    row = factories.instance(run.account, http_tokens=tokens, last_seen_at=seen_at or timezone.now())
+    change = factories.change(run, row, called_at=GIVEN_UP, settled_at=GIVEN_UP)
+    told = {"state": ChangeState.FAILED, "error_class": error_class, "before": WHOLE, "after": None} | fields
+    Change.objects.filter(pk=change.pk).update(**told)
+    return run
+
+
+@pytest.mark.parametrize("error_class", ["unsettled", "unknown_outcome", "writes"])
+def test_what_was_done_though_its_answer_was_lost_can_be_put_back(ellen, error_class):
+    run = lost(error_class=error_class, others=1)
+
+    plan = rollback.draft(run=run, by=ellen, now=timezone.now()).plan
+
+    item = next(item for item in plan["changes"] if item["warnings"])
+    assert (len(plan["changes"]), item["before"], item["send"]) == (
+        2, WHOLE | {"HttpTokens": "required"}, {"HttpTokens": "optional"},
+    )  # fmt: skip
+    assert item["warnings"] == [
+        "The answer of AWS was lost. A read since shows it as it was to become, so it is taken for done by this run."
+    ]
+
+
+def test_what_lost_its_answer_and_was_not_read_since_is_put_back_only_where_it_was_done(ellen):
+    run = lost(tokens="optional", seen_at=GIVEN_UP - timedelta(minutes=1))
+
+    (item,) = rollback.draft(run=run, by=ellen, now=timezone.now()).plan["changes"]
+
+    assert item["before"] == WHOLE | {"HttpTokens": "required"}
+    (said,) = item["warnings"]
+    assert said == (
+        "The answer of AWS was lost, and whether it was done is not known. It is put back only if the read right "
+        "before shows that it was."
+    )
+
+
+def test_what_lost_its_answer_and_was_not_done_is_told_and_left_out(ellen):
+    run = lost(tokens="optional", others=1)
+
+    plan = rollback.draft(run=run, by=ellen, now=timezone.now()).plan
+
+    said = "The answer of AWS was lost, and a read since shows it as it was before: nothing is to be put back."
+    assert len(plan["changes"]) == 1
+    assert [(one["status"], one["reason"]) for one in plan["excluded"]] == [("unsettled", said)]
+
+
+@pytest.mark.parametrize("state", [ChangeState.CALLING, ChangeState.APPLIED, ChangeState.UNKNOWN])
+def test_what_is_still_on_its_way_is_told_and_left_out(ellen, state):
+    run = lost(state=state, error_class="", settled_at=None, others=1)
+
+    plan = rollback.draft(run=run, by=ellen, now=timezone.now()).plan
+
+    assert [(one["status"], one["reason"]) for one in plan["excluded"]] == [
+        ("unsettled", "What became of its call is not known yet. Plan to put it back once it is settled.")
+    ]
+
+
+def test_what_aws_turned_down_is_no_matter_of_a_rollback(ellen):
+    run = lost(error_class="UnauthorizedOperation", others=1)
+
+    plan = rollback.draft(run=run, by=ellen, now=timezone.now()).plan
+
+    assert (len(plan["changes"]), plan["excluded"]) == (1, [])
+
+
+def test_what_was_skipped_after_a_call_without_an_answer_is_told_too(ellen):
+    run = lost(state=ChangeState.SKIPPED, error_class="", writes=1)
+
+    assert len(rollback.draft(run=run, by=ellen, now=timezone.now()).plan["changes"]) == 1
+
+
+def test_a_run_in_doubt_is_put_back_exactly_where_aws_did_it(aws, ellen):
+    sandbox, run = begin(aws)
+    before = options(sandbox)
+    drive(run)
+    change = run.changes.first()
+    Change.objects.filter(pk=change.pk).update(state=ChangeState.FAILED, error_class="unsettled", after=None)
+
+    back = carry_out(rollback.draft(run=run, by=ellen, now=timezone.now()))
+
+    assert (back.state, options(sandbox)) == (RunState.DONE, before)
