@@ -77,6 +77,11 @@ def _record(what: str, *, by: User | None, reason: str, now: datetime) -> None:
     )
 
 
+def denied(*, by: User | None, now: datetime, why: str) -> None:
+    """An attempt that was turned away, for the audit log."""
+    audit.append(verb="denied", object_type="Brake", object_id=ONLY, reason=why, by=by, now=now)
+
+
 def _refused(sentence: str, *, by: User | None, now: datetime) -> Refused:
-    audit.append(verb="denied", object_type="Brake", object_id=ONLY, reason=sentence, by=by, now=now)
+    denied(by=by, now=now, why=sentence)
     return Refused(sentence)

@@ -20,7 +20,9 @@ class BrakeForm(forms.Form):
 
 
 class ReleaseForm(BrakeForm):
-    """Whoever releases the brake types the word, so that no slip of the hand does."""
+    """Whoever releases the brake types the word, so that no slip of the hand does, and the password where it is long
+    ago.
+    """
 
     WORD = "release"
 
@@ -34,6 +36,8 @@ class ReleaseForm(BrakeForm):
         strip=True,
         error_messages={"required": f"Type the word {WORD}: from then on AWS is written to again."},
     )
+
+    password = forms.CharField(required=False, strip=False, max_length=4096)
 
     def clean_typed(self) -> str:
         word: str = self.cleaned_data["typed"]

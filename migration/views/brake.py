@@ -13,6 +13,7 @@ from migration.domain.permissions import Action
 from migration.forms import first_error as wrong
 from migration.forms.steering import BrakeForm, ReleaseForm
 from migration.tasks import notification
+from migration.views import confirming
 from migration.views.access import SignedIn, allowed
 
 CONFLICT = 409
@@ -37,6 +38,8 @@ def release_brake(request: SignedIn) -> HttpResponse:
 def _steer(request: SignedIn, form: BrakeForm, act: Callable[..., Any], *, said: str, done: str) -> HttpResponse:
     """Do it and go to the runs; refused, say why beside the form with what was typed."""
     sentence = "" if form.is_valid() else wrong(form)
+    if not sentence and isinstance(form, ReleaseForm):
+        sentence = confirming.password_objection(request, form.cleaned_data["password"], actions.denied)
     if not sentence:
         try:
             act(by=request.user, reason=form.cleaned_data["reason"], now=timezone.now())

@@ -1,6 +1,8 @@
 """What a heavy button asks for beside the click: the account's name or id, and the password where it is long ago."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -39,12 +41,17 @@ def objection(request: SignedIn, form: ConfirmForm, about: About) -> str:
     if not _names(form.cleaned_data["typed"], account):
         wanted = f"{account.name} or {account.account_id}" if account.name else account.account_id
         return f"Type {wanted} to confirm which account this is about. Nothing was changed."
+    return password_objection(request, form.cleaned_data["password"], partial(denied, about))
+
+
+def password_objection(request: SignedIn, password: str, tell: Callable[..., None]) -> str:
+    """Why the password does not do, where it is asked for again, or "". `tell` writes the denied attempt down."""
     if not needs_password(request):
         return ""
-    if not form.cleaned_data["password"]:
+    if not password:
         return f"Give your password again: the last time is over {settings.IMDSDASH_REAUTH_MINUTES} minutes ago."
-    if not request.user.check_password(form.cleaned_data["password"]):
-        denied(about, by=request.user, now=timezone.now(), why="the password was wrong when it was asked for again")
+    if not request.user.check_password(password):
+        tell(by=request.user, now=timezone.now(), why="the password was wrong when it was asked for again")
         return "The password is not right. Nothing was changed."
     request.session[KEY] = timezone.now().timestamp()
     return ""

@@ -12,6 +12,7 @@ from django.utils import timezone
 from migration.domain.permissions import Action
 from migration.queries import health, plans, policies, waivers
 from migration.queries.access import can, can_everywhere, roles, visible_accounts
+from migration.views import confirming
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "theme"
@@ -89,6 +90,7 @@ class Stopped:
     at: datetime | None
     reason: str
     may_release: bool
+    asks_password: bool
 
 
 def brake(request: HttpRequest) -> Stopped | None:
@@ -96,7 +98,9 @@ def brake(request: HttpRequest) -> Stopped | None:
     if not hasattr(request, BRAKE):
         pulled = policies.brake() if can(request.user, Action.VIEW) else None
         may = can_everywhere(request.user, Action.RELEASE)
-        stopped = pulled and Stopped(policies.pulled_by(pulled), pulled.at, pulled.reason, may)
+        stopped = pulled and Stopped(
+            policies.pulled_by(pulled), pulled.at, pulled.reason, may, confirming.needs_password(request)
+        )
         setattr(request, BRAKE, stopped)
     found: Stopped | None = getattr(request, BRAKE)
     return found

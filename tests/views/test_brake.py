@@ -1,5 +1,7 @@
 """The brake as people meet it: a banner on every page, a button on the runs page, a word to type."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -7,8 +9,9 @@ from django.urls import reverse
 
 from migration.actions import brake
 from migration.enums import Role
-from migration.models import Brake
+from migration.models import AuditEvent, Brake
 from migration.queries.policies import brake_reason
+from migration.views import confirming
 from tests import factories
 from tests.factories import NOW
 from tests.views.test_pages import HOSTILE, body, text
@@ -92,3 +95,59 @@ def test_a_reason_never_becomes_markup(as_, cast):
     brake.pull(by=cast["engineer"], reason=HOSTILE, now=NOW)
 
     assert "<script>alert" not in as_("admin").get(reverse("runs")).content.decode()
+
+
+# --- the password again ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def long_ago(as_, cast, pulled, settings):
+    """An approver whose last password is as long ago as it may not be."""
+    cast["approver"].set_password("correct horse")
+    cast["approver"].save()
+    client = as_("approver")
+    session = client.session
+    session[confirming.KEY] = (NOW - timedelta(minutes=settings.IMDSDASH_REAUTH_MINUTES)).timestamp()
+    session.save()
+    return client
+
+
+def release(client, **fields):
+    return client.post(reverse("release_brake"), {"reason": "It was DNS.", "typed": "release"} | fields)
+
+
+def test_the_banner_asks_for_the_password_again_where_it_is_long_ago(as_, long_ago):
+    asked = 'id="brake-release-password"'
+    assert asked in text(long_ago.get(reverse("runs")))
+    assert asked not in text(as_("admin").get(reverse("runs")))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "Give your password again"),
+        ({"password": ""}, "Give your password again"),
+        ({"password": "wrong"}, "The password is not right. Nothing was changed."),
+    ],
+)
+def test_it_is_not_released_without_the_password_where_it_is_long_ago(long_ago, given, said):
+    answer = release(long_ago, **given)
+
+    assert (answer.status_code, said in body(answer)) == (409, True)
+    assert 'value="It was DNS."' in text(answer)
+    assert brake_reason()
+
+
+def test_a_wrong_password_for_the_release_is_told_to_the_audit_log(long_ago):
+    release(long_ago, password="wrong")
+
+    event = AuditEvent.objects.get(verb="denied")
+    assert (event.object_type, event.actor) == ("Brake", "approver")
+    assert event.reason == "the password was wrong when it was asked for again"
+
+
+def test_it_is_released_with_the_password_which_is_then_not_asked_for_again(long_ago):
+    assert release(long_ago, password="correct horse").status_code == 302
+
+    assert brake_reason() == ""
+    assert long_ago.session[confirming.KEY] == NOW.timestamp()
