@@ -276,9 +276,9 @@ def run_buttons(*, user: User, run: Run) -> list[ButtonContext]:
     return found
 
 
-def put_back(*, user: User, run: Run, verified: int, waiting: EnforcementRequest | None) -> ButtonContext | None:
+def put_back(*, user: User, run: Run, changed: bool, waiting: EnforcementRequest | None) -> ButtonContext | None:
     """Where a rollback is planned. None when there is nothing to put back, or the run itself put something back."""
-    if run.request.kind == RequestKind.ROLLBACK or not verified:
+    if run.request.kind == RequestKind.ROLLBACK or not changed:
         return None
     url = reverse("roll_back", args=[run.pk])
     label = "Plan to put it back"

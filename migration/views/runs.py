@@ -38,12 +38,14 @@ def _context(request: SignedIn, found: Run) -> dict[str, Any]:
     progress = queries.progress(found)
     rollbacks = queries.rollbacks(found)
     waiting = next((one for one in rollbacks if one.state in queries.UNDECIDED), None)
+    in_doubt = progress.failed > 0 or progress.moving > 0
+    changed = progress.verified > 0 or (in_doubt and queries.written(found).exists())
     return {
         "run": found,
         "progress": progress,
         "over": queries.is_over(found) and not progress.moving,
         "buttons": buttons.run_buttons(user=request.user, run=found),
-        "put_back": buttons.put_back(user=request.user, run=found, verified=progress.verified, waiting=waiting),
+        "put_back": buttons.put_back(user=request.user, run=found, changed=changed, waiting=waiting),
         "rollbacks": rollbacks,
         "told": queries.told(found, now=timezone.now()),
         "page": page_of(request, queries.changes(found), settings.IMDSDASH_PAGE_SIZE),

@@ -8,8 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from migration.enums import Outcome, RequestState, Role, RoleState, RunState, Status
-from migration.models import Account
+from migration.enums import ChangeState, Outcome, RequestState, Role, RoleState, RunState, Status
+from migration.models import Account, Run
 from tests import factories
 from tests.factories import NOW
 from tests.views.conftest import change_of, request_of, run_of
@@ -339,3 +339,13 @@ def test_the_server_draws_the_dark_theme_at_once(as_, db):
     client.cookies["theme"] = "dark"
 
     assert 'data-theme="dark" data-bs-theme="dark"' in client.get(reverse("overview")).content.decode()
+
+
+@pytest.mark.parametrize(("error_class", "offered"), [("unsettled", True), ("UnauthorizedOperation", False)])
+def test_a_run_whose_only_call_lost_its_answer_can_be_put_back(as_, world, error_class, offered):
+    Run.objects.filter(pk=world.run.pk).update(state=RunState.FAILED, finished_at=NOW)
+    world.run.changes.update(state=ChangeState.FAILED, error_class=error_class, called_at=NOW)
+
+    page = body(as_("engineer").get(reverse("run", args=[world.run.pk])))
+
+    assert ("Plan to put it back" in page) == offered
