@@ -13,7 +13,7 @@ from django.db.models import F
 
 from migration.actions import audit
 from migration.actions.errors import Refused, Stale
-from migration.actions.refusals import may, refuse
+from migration.actions.refusals import may, refuse, told
 from migration.domain import plan as plans
 from migration.domain import policy as policies
 from migration.domain import rollout
@@ -176,6 +176,7 @@ def draft_for(
     return made
 
 
+@told
 def leave_out(
     *, request: EnforcementRequest, by: User, keys: Iterable[Key], reason: str, version: int, now: datetime
 ) -> EnforcementRequest:

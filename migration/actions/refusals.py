@@ -1,6 +1,9 @@
 """Saying no: a sentence for the person, an audit event for everybody else, and nothing changed."""
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from django.contrib.auth.models import User
 
@@ -11,6 +14,27 @@ from migration.models import Account, EnforcementRequest, Run
 from migration.queries import access
 
 About = Account | EnforcementRequest | Run
+Said = ParamSpec("Said")
+Done = TypeVar("Done")
+
+
+def told(act: Callable[Said, Done]) -> Callable[Said, Done]:
+    """Whatever the action refuses, an answer that came too late included, is told to the audit log: after the
+    transaction that the refusal undoes. The action takes `request` or `run`, `by` and `now` by name.
+    """
+
+    @wraps(act)
+    def telling(*args: Said.args, **kwargs: Said.kwargs) -> Done:
+        try:
+            return act(*args, **kwargs)
+        except Refused as refusal:
+            if not refusal.told:
+                said: dict[str, Any] = dict(kwargs)
+                denied(said.get("request") or said["run"], by=said["by"], now=said["now"], why=str(refusal))
+                refusal.told = True
+            raise
+
+    return telling
 
 
 def denied(about: About, *, by: User, now: datetime, why: str) -> None:
@@ -30,7 +54,9 @@ def denied(about: About, *, by: User, now: datetime, why: str) -> None:
 def refuse(about: About, sentence: str, *, by: User, now: datetime, why: str = "") -> Refused:
     """The refusal, told to the audit log; the caller raises it."""
     denied(about, by=by, now=now, why=why or sentence)
-    return Refused(sentence)
+    refusal = Refused(sentence)
+    refusal.told = True
+    return refusal
 
 
 def may(by: User, action: Action, about: About, *, now: datetime, doing: str) -> None:
@@ -38,5 +64,5 @@ def may(by: User, action: Action, about: About, *, now: datetime, doing: str) ->
     account = about if isinstance(about, Account) else about.account
     if access.can(by, action, account):
         return
-    denied(about, by=by, now=now, why=f"no role to {doing}")
-    raise Refused(f"Your role does not allow you to {doing} in {account.name or account.account_id}.")
+    sentence = f"Your role does not allow you to {doing} in {account.name or account.account_id}."
+    raise refuse(about, sentence, by=by, now=now, why=f"no role to {doing}")

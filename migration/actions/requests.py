@@ -13,7 +13,7 @@ from migration.actions import audit, moves, notifications
 from migration.actions.errors import Refused, Stale
 from migration.actions.planning import draft_plan
 from migration.actions.queueing import queue
-from migration.actions.refusals import denied, may, refuse
+from migration.actions.refusals import may, refuse, told
 from migration.domain import plan as plans
 from migration.domain import policy as policies
 from migration.domain.permissions import Action, right_to_plan
@@ -27,6 +27,7 @@ from migration.queries.rungs import enforcement_harms
 __all__ = ["approve", "draft_plan", "expire", "reject", "reopen", "submit", "take_back", "withdraw"]
 
 
+@told
 def submit(*, request: EnforcementRequest, by: User, reason: str, version: int, now: datetime) -> EnforcementRequest:
     """Ask for approval. From here on the plan cannot change, unless it is reopened. Raises Refused or Stale.
 
@@ -49,6 +50,7 @@ def submit(*, request: EnforcementRequest, by: User, reason: str, version: int, 
     return request
 
 
+@told
 def reopen(*, request: EnforcementRequest, by: User, version: int, now: datetime) -> EnforcementRequest:
     """Back to a draft, so that it can be edited: every approval it had is void. Raises Refused or Stale."""
     may(by, right_to_plan(RequestKind(request.kind)), request, now=now, doing="reopen the plan")
@@ -60,6 +62,7 @@ def reopen(*, request: EnforcementRequest, by: User, version: int, now: datetime
     return request
 
 
+@told
 def withdraw(*, request: EnforcementRequest, by: User, version: int, now: datetime) -> EnforcementRequest:
     """Take a draft or a waiting request back. Raises Refused or Stale."""
     may(by, right_to_plan(RequestKind(request.kind)), request, now=now, doing="withdraw the request")
@@ -68,6 +71,7 @@ def withdraw(*, request: EnforcementRequest, by: User, version: int, now: dateti
     return request
 
 
+@told
 def reject(*, request: EnforcementRequest, by: User, comment: str, version: int, now: datetime) -> EnforcementRequest:
     """Say no: one no is enough. Raises Refused or Stale."""
     _may_decide(request, by=by, version=version, now=now)
@@ -79,6 +83,7 @@ def reject(*, request: EnforcementRequest, by: User, comment: str, version: int,
     return request
 
 
+@told
 def approve(*, request: EnforcementRequest, by: User, comment: str, version: int, now: datetime) -> Run | None:
     """Say yes. The last approval that was missing makes the run and its changes in the same transaction; before that,
     None comes back and the request goes on waiting. Raises Refused or Stale.
@@ -111,6 +116,7 @@ def approve(*, request: EnforcementRequest, by: User, comment: str, version: int
         return queue(request, now=now)
 
 
+@told
 def take_back(*, request: EnforcementRequest, by: User, now: datetime) -> EnforcementRequest:
     """Take one's own approval back while others are still missing. Raises Refused."""
     with transaction.atomic():
@@ -133,6 +139,7 @@ def take_back(*, request: EnforcementRequest, by: User, now: datetime) -> Enforc
     return request
 
 
+@told
 def roll_back_now(*, request: EnforcementRequest, by: User, reason: str, version: int, now: datetime) -> Run:
     """The emergency right: the draft of a rollback is carried out without a second person, and everybody is told.
 
@@ -180,24 +187,23 @@ def _may_decide(request: EnforcementRequest, *, by: User, version: int, now: dat
     may(by, Action.DECIDE, request, now=now, doing="decide on this request")
     barred = decisions.barred_because(request, by)
     if barred:
-        denied(request, by=by, now=now, why=f"four eyes: {barred}")
-        raise Refused(f"{barred} Nothing was changed.")
+        raise refuse(request, f"{barred} Nothing was changed.", by=by, now=now, why=f"four eyes: {barred}")
     _fresh(request, version, now)
 
 
 def _as_signed(request: EnforcementRequest, *, by: User, now: datetime) -> None:
     """The plan is the one that was hashed, and is made under the policy that holds now."""
     if plans.digest(request.plan) != request.plan_hash:
-        denied(request, by=by, now=now, why="the plan does not match its hash")
-        raise Refused("The stored plan no longer matches its hash, so it cannot be approved. Make a new plan.")
+        said = "The stored plan no longer matches its hash, so it cannot be approved. Make a new plan."
+        raise refuse(request, said, by=by, now=now, why="the plan does not match its hash")
     if request.plan["account_id"] != request.account.account_id:
         raise refuse(request, "The plan is of another account than its request. Nothing was changed.", by=by, now=now)
     if request.kind == RequestKind.ENFORCEMENT:
         for region in sorted({item["region"] for item in request.plan["changes"]}):
             if harm := enforcement_harms(request.account, region, now=now):
                 raise refuse(request, f"{region}: {harm} Nothing was changed.", by=by, now=now)
-    told = request.plan.get("policy")
-    if told and told != policies.as_plan(terms_for(request.account)):
+    under = request.plan.get("policy")
+    if under and under != policies.as_plan(terms_for(request.account)):
         said = "The policy of this account has changed since the plan was made. Make a new plan; nothing was changed."
         raise refuse(request, said, by=by, now=now)
 

@@ -12,7 +12,7 @@ from migration.actions import planning
 from migration.actions.enforcement import filled
 from migration.actions.errors import Refused
 from migration.actions.planning import Bound
-from migration.actions.refusals import may
+from migration.actions.refusals import may, told
 from migration.domain import ladder
 from migration.domain import plan as plans
 from migration.domain import policy as policies
@@ -20,6 +20,7 @@ from migration.domain.permissions import Action
 from migration.domain.plan import Key, Scope
 from migration.enums import ACTIVE_RUN, SETTLED, ChangeState, RequestKind, RequestState, ResourceKind, RunState
 from migration.models import Change, EnforcementRequest, Run
+from migration.queries import access
 from migration.queries.planning import locked_regions, options_of
 from migration.queries.policies import terms_for
 from migration.queries.runs import sent_after, written
@@ -37,24 +38,32 @@ IN_DOUBT = (
 IRREVERSIBLE = "AWS lets nobody take this back (EC2 API, ModifyImageAttribute)."
 
 
+@told
 def draft(
     *,
     run: Run,
     by: User,
     now: datetime,
     changes: Sequence[Change] | None = None,
-    proposed: bool = False,
 ) -> EnforcementRequest:
     """Plan to put back a run's changes, or some of them. Nothing is asked of anybody yet.
 
     What is no longer as we left it is left out as a conflict, and what AWS would refuse as locked, both with the
     reason: neither is overwritten or tried. Of a call whose answer was lost the item says so; the read right before
     the write decides. Raises Refused when the run is still active, one is open already, or
-    nothing is left to put back. `proposed`: by the watch, in the owner's name.
+    nothing is left to put back.
     """
     may(by, Action.STEER, run, now=now, doing="plan a rollback")
     with transaction.atomic():
-        return _draft(_locked(run), changes, by=by, proposed=proposed, now=now)
+        return _draft(_locked(run), changes, by=by, proposed=False, now=now)
+
+
+def propose(*, run: Run, owner: User, changes: Sequence[Change], now: datetime) -> EnforcementRequest:
+    """The same, by the watch and in the name of who asked for the run: refused, nobody is said to have tried it."""
+    if not access.can(owner, Action.STEER, run.account):
+        raise Refused(f"The role of {owner.get_username()} does not allow a rollback to be planned.")
+    with transaction.atomic():
+        return _draft(_locked(run), changes, by=owner, proposed=True, now=now)
 
 
 def _locked(run: Run) -> Run:

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from migration.actions import moves
 from migration.actions.errors import Refused
-from migration.actions.refusals import may
+from migration.actions.refusals import may, told
 from migration.domain import policy as policies
 from migration.domain.permissions import Action
 from migration.domain.words import some
@@ -41,6 +41,7 @@ def pause(*, run: Run, reason: str, now: datetime) -> bool:
     return True
 
 
+@told
 def hold(*, run: Run, by: User, reason: str, now: datetime) -> Run:
     """Running -> paused, by a person: no further call is begun until somebody resumes it. Raises Refused."""
     _may_steer(run, by=by, now=now)
@@ -52,6 +53,7 @@ def hold(*, run: Run, by: User, reason: str, now: datetime) -> Run:
     return run
 
 
+@told
 def resume(*, run: Run, by: User, now: datetime) -> Run:
     """Paused -> running, by a person; the failures so far are forgiven, new ones count afresh, and what the canary
     showed is accepted. Raises Refused.
@@ -74,6 +76,7 @@ def resume(*, run: Run, by: User, now: datetime) -> Run:
     return run
 
 
+@told
 def stop(*, run: Run, by: User, now: datetime) -> Run:
     """End the run: no further call is begun from here on. Raises Refused.
 

@@ -167,7 +167,7 @@ def _propose(run: Run, calling: list[Change], *, now: datetime) -> None:
     if owner is None or run.undone_by.exists():
         return
     try:
-        rollback.draft(run=run, by=owner, changes=calling, now=now, proposed=True)
+        rollback.propose(run=run, owner=owner, changes=calling, now=now)
     except Refused as refusal:
         log.info("no_rollback_proposed", run_id=run.pk, why=str(refusal))
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, connections, transaction
 
-from migration.actions import audit, requests
+from migration.actions import audit, planning, requests, rollback, runs
 from migration.actions.errors import Refused, Stale
 from migration.enums import ChangeState, RequestState, Role, RunState, Status
 from migration.models import Account, Approval, AuditEvent, EnforcementRequest, Grant, Run
@@ -256,3 +256,108 @@ def test_of_two_approvers_at_the_same_moment_one_counts_and_one_run_comes_of_it(
     assert Approval.objects.count() == 1
     assert len(refused) == 1
     assert audit.verify() is None
+
+
+# --- what is refused is told -------------------------------------------------------------------------------
+
+
+def last_denied():
+    event = AuditEvent.objects.order_by("seq").last()
+    return event.verb, event.actor, event.object_type, event.object_id, event.reason
+
+
+def outdated(kind, waiting, engineer, approver):
+    """An attempt on a request that is not as it was seen, or whose time is over."""
+    old = {"request": waiting, "version": waiting.version - 1, "now": NOW}
+    late = {"request": waiting, "version": waiting.version, "now": waiting.expires_at}
+    return {
+        "approve": lambda: requests.approve(by=approver, comment="", **old),
+        "approve late": lambda: requests.approve(by=approver, comment="", **late),
+        "reject": lambda: requests.reject(by=approver, comment="", **old),
+        "submit": lambda: requests.submit(by=engineer, reason="", **old),
+        "reopen": lambda: requests.reopen(by=engineer, **old),
+        "reopen late": lambda: requests.reopen(by=engineer, **late),
+        "withdraw": lambda: requests.withdraw(by=engineer, **old),
+        "edit": lambda: planning.leave_out(by=engineer, keys=[], reason="", **old),
+        "take back": lambda: requests.take_back(request=waiting, by=approver, now=NOW),
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["approve", "approve late", "reject", "submit", "reopen", "reopen late", "withdraw", "edit", "take back"],
+)
+def test_an_answer_to_what_is_no_longer_so_is_told_to_the_audit_log_as_denied(kind, waiting, engineer, approver):
+    with pytest.raises(Refused) as refusal:
+        outdated(kind, waiting, engineer, approver)()
+
+    who = "adam" if kind.split()[0] in {"approve", "reject", "take"} else "ellen"
+    assert last_denied() == ("denied", who, "EnforcementRequest", str(waiting.pk), str(refusal.value))
+    assert verbs().count("denied") == 1
+
+
+def test_who_was_too_late_inside_the_transaction_is_told_as_denied_too(waiting, approver, account, engineer):
+    """The refusal undoes the transaction; its event is written after it."""
+    draft = requests.draft_plan(account=account, by=engineer, now=NOW)
+    second = requests.submit(request=draft, by=engineer, reason="", version=draft.version, now=NOW)
+    requests.approve(request=waiting, by=approver, comment="", version=waiting.version, now=NOW)
+    as_seen = EnforcementRequest.objects.get(pk=second.pk)
+    EnforcementRequest.objects.filter(pk=second.pk).update(version=second.version + 1)
+
+    with pytest.raises(Stale):
+        requests.approve(request=as_seen, by=approver, comment="", version=as_seen.version, now=NOW)
+    assert last_denied()[:4] == ("denied", "adam", "EnforcementRequest", str(second.pk))
+
+    second.refresh_from_db()
+    with pytest.raises(Refused, match="Another run is active"):
+        requests.approve(request=second, by=approver, comment="", version=second.version, now=NOW)
+    assert last_denied()[4].startswith("Another run is active")
+
+
+def test_a_refusal_is_told_once(waiting, engineer):
+    with pytest.raises(Refused):
+        requests.approve(request=waiting, by=engineer, comment="", version=waiting.version, now=NOW)
+
+    assert verbs().count("denied") == 1
+
+
+@pytest.mark.parametrize("act", ["hold", "resume", "resume late", "stop"])
+def test_steering_that_is_refused_is_told_as_denied(act, waiting, approver):
+    run = requests.approve(request=waiting, by=approver, comment="", version=waiting.version, now=NOW)
+    late = act == "resume late"
+    Run.objects.filter(pk=run.pk).update(
+        state=RunState.PAUSED if late else RunState.DONE, finished_at=None if late else NOW
+    )
+    run.refresh_from_db()
+    now = waiting.expires_at + timedelta(days=30) if late else NOW
+    do = {
+        "hold": lambda: runs.hold(run=run, by=approver, reason="", now=now),
+        "resume": lambda: runs.resume(run=run, by=approver, now=now),
+        "stop": lambda: runs.stop(run=run, by=approver, now=now),
+    }[act.split()[0]]
+
+    with pytest.raises(Refused) as refusal:
+        do()
+
+    assert last_denied() == ("denied", "adam", "Run", str(run.pk), str(refusal.value))
+
+
+def test_a_rollback_that_is_refused_is_told_as_denied_unless_the_watch_proposed_it(waiting, approver, engineer):
+    run = requests.approve(request=waiting, by=approver, comment="", version=waiting.version, now=NOW)
+    with pytest.raises(Refused, match="still going on"):
+        rollback.propose(run=run, owner=engineer, changes=[], now=NOW)
+    assert "denied" not in verbs()
+
+    with pytest.raises(Refused, match="still going on") as refusal:
+        rollback.draft(run=run, by=engineer, now=NOW)
+    assert last_denied() == ("denied", "ellen", "Run", str(run.pk), str(refusal.value))
+
+
+def test_nobody_is_said_to_have_tried_what_the_watch_proposes_in_their_name(waiting, approver, engineer):
+    run = requests.approve(request=waiting, by=approver, comment="", version=waiting.version, now=NOW)
+    Grant.objects.filter(user=engineer).delete()
+
+    with pytest.raises(Refused, match="The role of ellen does not allow"):
+        rollback.propose(run=run, owner=type(engineer).objects.get(pk=engineer.pk), changes=[], now=NOW)
+
+    assert "denied" not in verbs()
