@@ -25,7 +25,7 @@ def holds(run: Run, *, now: datetime) -> bool:
         return False
     minutes = policies.of_plan(run.request.plan.get("policy") or {}).canary_minutes
     first = canary_of(run)
-    if not minutes or first is None:
+    if not minutes or first is None or not run.changes.filter(state=ChangeState.PENDING).exists():
         return False
     Run.objects.filter(pk=run.pk).update(waits_until=now + LOOK)  # nobody need drive it meanwhile
     if run.canary == CanaryState.NONE:
@@ -73,8 +73,8 @@ def judged(*, watched: Watched, state: CanaryState, calls: int, now: datetime) -
         return False
     with transaction.atomic():
         run = Run.objects.select_for_update(of=("self",)).select_related("account", "request").get(pk=watched.run_id)
-        if run.canary != CanaryState.WATCHING:
-            return False
+        if run.canary != CanaryState.WATCHING or run.state != RunState.RUNNING:
+            return False  # paused or stopped meanwhile: once it goes on, it is looked at again
         Run.objects.filter(pk=run.pk).update(canary=state, waits_until=None)
         said = _sentence(watched, state, calls)
         _told(run, state, said, now=now)

@@ -143,7 +143,8 @@ def told(run: Run, *, now: datetime) -> list[Told]:
                 f"{refused} of its instances had IMDSv1 calls refused since. Update what calls, or put those back.",
             )
         )
-    if run.canary == CanaryState.WATCHING and run.canary_until is not None:
+    watching = run.canary == CanaryState.WATCHING and run.state in ACTIVE_RUN
+    if watching and run.canary_until is not None:
         lines.append(
             Told(
                 "info",
@@ -156,7 +157,7 @@ def told(run: Run, *, now: datetime) -> list[Told]:
         lines.append(Told("info", "check-circle-fill", "The first instance published data and had no call refused."))
     elif run.canary == CanaryState.ACCEPTED:
         lines.append(Told("warning", "person-circle", "A person accepted what the first instance showed."))
-    if run.canary != CanaryState.WATCHING and run.waits_until is not None and run.waits_until > now:
+    if not watching and run.state in ACTIVE_RUN and run.waits_until is not None and run.waits_until > now:
         lines.append(
             Told(
                 "info",

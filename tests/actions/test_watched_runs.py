@@ -4,11 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from migration.actions import runs, watch, waves
+from migration.actions import canary, runs, watch, waves
 from migration.actions.errors import Stale
+from migration.domain import policy as policies
 from migration.domain.hours import pack
-from migration.enums import ChangeState, Channel, RequestKind, Role, RunState, WatchState, WaveState
+from migration.domain.policy import Terms
+from migration.enums import CanaryState, ChangeState, Channel, RequestKind, Role, RunState, WatchState, WaveState
 from migration.models import Change, EnforcementRequest, Grant, InstanceDay, Notification, Run, Wave
+from migration.queries import runs as queries
 from tests import factories
 from tests.factories import NOW
 
@@ -235,3 +238,42 @@ def test_refused_calls_stay_told_when_the_hours_of_their_day_are_forgotten():
     look(run, now=afresh(run).watch_until + watch.LATE)
 
     assert (run.changes.get().rejected_calls, afresh(run).watch) == (4, WatchState.CALLED)
+
+
+# --- the canary --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+def test_only_what_waits_is_held_by_a_canary(waiting):
+    """A run of one would be done, and its canary be watched for ever."""
+    run = going_on(ChangeState.VERIFIED, ChangeState.PENDING if waiting else ChangeState.SKIPPED)
+    EnforcementRequest.objects.update(plan={"policy": policies.as_plan(Terms(canary_minutes=30))})
+
+    assert canary.holds(afresh(run), now=NOW) == waiting
+
+    assert afresh(run).canary == (CanaryState.WATCHING if waiting else CanaryState.NONE)
+
+
+@pytest.mark.parametrize("state", [CanaryState.CALLED, CanaryState.SILENT, CanaryState.QUIET])
+def test_a_look_that_comes_back_after_a_person_paused_the_run_judges_nothing(state):
+    """Else resuming would accept what nobody was shown. The next look, once the run goes on, judges."""
+    run = going_on(ChangeState.VERIFIED, ChangeState.PENDING)
+    Run.objects.update(canary=CanaryState.WATCHING, canary_until=NOW)
+    seen = canary.due(run_id=run.pk, now=NOW)
+    boss = factories.user("boss", Role.ADMIN)
+    runs.hold(run=afresh(run), by=boss, reason="Lunch", now=NOW)
+
+    assert not canary.judged(watched=seen, state=state, calls=7, now=NOW)
+
+    assert (afresh(run).canary, afresh(run).state_reason) == (CanaryState.WATCHING, "Paused by boss: Lunch")
+    runs.resume(run=afresh(run), by=boss, now=NOW)
+    assert canary.due(run_id=run.pk, now=NOW + canary.LOOK) is not None
+
+
+@pytest.mark.parametrize(("state", "told"), [(RunState.RUNNING, True), (RunState.STOPPED, False)])
+def test_nothing_is_said_to_wait_for_the_canary_of_a_run_that_is_over(state, told):
+    run = watched(1, state=state, finished_at=None if told else NOW, canary=CanaryState.WATCHING, canary_until=NOW)
+
+    said = " ".join(line.sentence for line in queries.told(afresh(run), now=NOW))
+
+    assert ("the rest waits for it" in said) == told
