@@ -18,7 +18,7 @@ from migration.domain import rollout, windows
 from migration.domain.plan import Key
 from migration.domain.words import some
 from migration.enums import ChangeState, RequestKind, RequestState, RunState, Status
-from migration.models import Change, EnforcementRequest, Run
+from migration.models import Change, EnforcementRequest, Instance, Run
 from migration.queries import decisions
 from migration.queries.planning import stale_because
 from migration.queries.policies import brake_reason
@@ -139,6 +139,21 @@ def _taken_over(undone: Change) -> Change | None:
     return next((other for other in rows if undone.send.keys() & other.send.keys()), None)
 
 
+def _verdict_since(row: Instance, run: Run, *, closed: frozenset[str], now: datetime) -> str:
+    """What has been learnt of the instance since the plan that speaks against the change, or ""."""
+    status = Status(row.status)
+    if run.request.kind == RequestKind.IMDS_OFF and status is Status.IN_USE:
+        return f"It calls IMDSv1 by now: {row.status_reason}"
+    if run.request.kind != RequestKind.ENFORCE:
+        return ""
+    if status not in STILL_GOOD:
+        return f"No longer ready, but {status.label.lower()}: {row.status_reason}"
+    if status is not Status.READY:
+        return ""
+    against = "; ".join(row.blockers) or stale_because(row, closed=closed, now=now)
+    return f"No longer ready: {against}" if against else ""
+
+
 def not_now(
     change: Change, run: Run, *, planned: dict[Key, Any], closed: frozenset[str], now: datetime
 ) -> tuple[str, str]:
@@ -150,13 +165,8 @@ def not_now(
         return "It is of another account than its run.", "not_in_plan"
     if change.needs is not None and change.needs.state != ChangeState.VERIFIED:
         return f"What it needs first was not done: {change.needs.reason}"[:400], ""
-    if change.instance is not None and run.request.kind == RequestKind.ENFORCE:
-        status = Status(change.instance.status)
-        if status not in STILL_GOOD:
-            return f"No longer ready, but {status.label.lower()}: {change.instance.status_reason}", ""
-        stale = stale_because(change.instance, closed=closed, now=now) if status is Status.READY else ""
-        if stale:
-            return f"No longer ready: {stale}", ""
+    if change.instance is not None and (reason := _verdict_since(change.instance, run, closed=closed, now=now)):
+        return reason, ""
     if run.request.kind == RequestKind.ENFORCEMENT and (harm := enforcement_harms(run.account, change.region, now=now)):
         return f"No longer safe to enforce: {harm}"[:400], ""
     if change.undoes is not None and (other := _taken_over(change.undoes)):

@@ -454,7 +454,29 @@ def test_what_is_done_already_need_not_be_fresh(run):
     assert not_now(run, closed=frozenset({"us-east-1"}), now=NOW + timedelta(days=9)) == ("", "")
 
 
-@pytest.mark.parametrize("kind", [RequestKind.ROLLBACK, RequestKind.HOP_LIMIT, RequestKind.IMDS_OFF])
+def test_what_stands_in_the_way_since_the_plan_is_a_no(run):
+    Instance.objects.update(blockers=["Its user data calls IMDSv1.", "Terraform pins it."])
+
+    assert not_now(run) == ("No longer ready: Its user data calls IMDSv1.; Terraform pins it.", "")
+
+
+def test_what_stood_in_the_way_of_what_is_done_already_is_no_matter(run):
+    Instance.objects.update(status=Status.ENFORCED, blockers=["Terraform pins it."])
+
+    assert not_now(run) == ("", "")
+
+
+def test_imds_is_not_switched_off_where_imdsv1_is_called_since_the_plan(run):
+    change_request(run, kind=RequestKind.IMDS_OFF)
+    Instance.objects.update(status=Status.SETTLING)
+    assert not_now(run) == ("", "")
+
+    Instance.objects.update(status=Status.IN_USE, status_reason="7 calls.")
+
+    assert not_now(run) == ("It calls IMDSv1 by now: 7 calls.", "")
+
+
+@pytest.mark.parametrize("kind", [RequestKind.ROLLBACK, RequestKind.HOP_LIMIT])
 def test_only_requiring_tokens_takes_a_ready_verdict(run, kind):
     Instance.objects.update(status=Status.IN_USE)
     change_request(run, kind=kind, undoes=run if kind == RequestKind.ROLLBACK else None)
