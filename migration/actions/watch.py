@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
@@ -56,8 +57,9 @@ def look(run: Run, *, now: datetime) -> list[Change]:
         calling = [change for change in changes if change.rejected_calls]
         if calling and moved:
             _tell(run, calling, more=any(change.pk not in called_before for change in calling), now=now)
-        if run.watch_until is not None and now >= run.watch_until + LATE:
-            _end(run, [replace(heard[change.pk], calls=change.rejected_calls) for change in changes], now=now)
+        told = [replace(heard[change.pk], calls=change.rejected_calls) for change in changes]
+        if run.watch_until is not None and _is_over(told, since=now - run.watch_until):
+            _end(run, told, now=now)
     return calling
 
 
@@ -170,6 +172,12 @@ def _propose(run: Run, calling: list[Change], *, now: datetime) -> None:
         rollback.propose(run=run, owner=owner, changes=calling, now=now)
     except Refused as refusal:
         log.info("no_rollback_proposed", run_id=run.pk, why=str(refusal))
+
+
+def _is_over(heard: list[Heard], *, since: timedelta) -> bool:
+    """`since`: the last hour of the watch. What is still unknown then may come with the next daily pass."""
+    whole = all(one.known == one.hours for one in heard)
+    return since >= (LATE if whole else LATE + timedelta(hours=settings.IMDSDASH_USAGE_EVERY_HOURS))
 
 
 def _end(run: Run, heard: list[Heard], *, now: datetime) -> None:

@@ -192,15 +192,26 @@ def test_the_rest_of_the_wave_is_paused(aws):
 
 
 @pytest.mark.parametrize(
-    ("hours", "state"), [([0] * 30, WatchState.QUIET), ([0, 0], WatchState.BLIND), ([0, 2], WatchState.CALLED)]
+    ("hours", "at_once", "a_day_later"),
+    [
+        ([0] * 30, WatchState.QUIET, WatchState.QUIET),
+        ([0, 0], WatchState.WATCHING, WatchState.BLIND),
+        ([0, 2], WatchState.WATCHING, WatchState.CALLED),
+    ],
 )
-def test_a_watch_ends_quiet_only_when_every_hour_is_known(aws, hours, state):
+def test_a_watch_ends_quiet_only_when_every_hour_is_known_and_waits_a_day_for_the_others(
+    aws, hours, at_once, a_day_later
+):
+    """What is not watched every hour any more is read once a day."""
     run, since = finished(aws)
     for row in Instance.objects.all():
         refused(row, since, hours)
     Run.objects.filter(pk=run.pk).update(watch_until=timezone.now() - timedelta(hours=3, minutes=1))
 
     watch.tend(now=timezone.now())
-
     run.refresh_from_db()
-    assert run.watch == state
+    assert run.watch == at_once
+
+    watch.tend(now=timezone.now() + timedelta(hours=24))
+    run.refresh_from_db()
+    assert run.watch == a_day_later

@@ -235,7 +235,7 @@ def test_refused_calls_stay_told_when_the_hours_of_their_day_are_forgotten():
     look(run)
     InstanceDay.objects.update(rejected_hours=None)
 
-    look(run, now=afresh(run).watch_until + watch.LATE)
+    look(run, now=afresh(run).watch_until + timedelta(days=2))
 
     assert (run.changes.get().rejected_calls, afresh(run).watch) == (4, WatchState.CALLED)
 
