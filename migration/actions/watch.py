@@ -35,12 +35,20 @@ LATE = timedelta(hours=3)  # the last hours of a watch are read by the hourly pa
 def tend(*, now: datetime) -> int:
     """Look at every run that is watched, and at those that still go on, for what they have changed may be hurt while
     the rest waits for its change window or for a person. Returns how many had refused calls.
+
+    One that cannot be looked at keeps nobody from the others: its error is raised after them.
     """
-    calling = 0
+    calling, broken = 0, list[Exception]()
     going_on = Q(state__in=[RunState.RUNNING, RunState.PAUSED], request__kind__in=runs.WATCHED)
     watched = Run.objects.filter(Q(watch=WatchState.WATCHING) | going_on)
     for run in watched.select_related("account", "request", "wave"):
-        calling += bool(look(run, now=now))
+        try:
+            calling += bool(look(run, now=now))
+        except Exception as error:
+            log.exception("run_not_watched", run_id=run.pk)
+            broken.append(error)
+    if broken:
+        raise ExceptionGroup(f"{some(len(broken), 'run')} could not be looked at", broken)
     return calling
 
 

@@ -277,3 +277,21 @@ def test_nothing_is_said_to_wait_for_the_canary_of_a_run_that_is_over(state, tol
     said = " ".join(line.sentence for line in queries.told(afresh(run), now=NOW))
 
     assert ("the rest waits for it" in said) == told
+
+
+def test_a_run_that_cannot_be_looked_at_keeps_nobody_from_the_others(monkeypatch):
+    broken, run = watched(1), watched(1)
+    refused(run.changes.get(), {2: 4})
+    good = watch.look
+
+    def look_at(one, *, now):
+        if one.pk == broken.pk:
+            raise ZeroDivisionError
+        return good(one, now=now)
+
+    monkeypatch.setattr(watch, "look", look_at)
+
+    with pytest.raises(ExceptionGroup):
+        watch.tend(now=NOW)
+
+    assert run.changes.get().rejected_calls == 4
