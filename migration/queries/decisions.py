@@ -83,4 +83,5 @@ def may_use_emergency(user: Person, run: Run, right: Emergency) -> bool:
     if right is Emergency.STEERING:
         return True
     request = run.request
-    return user.pk in {request.requested_by_id, request.decided_by_id}
+    signed = Approval.objects.filter(request=request, approver=user.pk, decision=Decision.APPROVE, void_at__isnull=True)
+    return user.pk in {request.requested_by_id, request.decided_by_id} or signed.exists()

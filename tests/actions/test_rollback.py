@@ -9,8 +9,19 @@ from django.utils import timezone
 
 from migration.actions import enforcement, requests, rollback
 from migration.actions.errors import Refused
-from migration.enums import ChangeState, Channel, Emergency, PolicyState, RequestState, Role, RunState, Severity, Status
-from migration.models import Account, Change, Instance, Notification, Policy, RegionDefaults, Run, Scope
+from migration.enums import (
+    ChangeState,
+    Channel,
+    Decision,
+    Emergency,
+    PolicyState,
+    RequestState,
+    Role,
+    RunState,
+    Severity,
+    Status,
+)
+from migration.models import Account, Approval, Change, Instance, Notification, Policy, RegionDefaults, Run, Scope
 from migration.tasks import enforcement as tasks
 from tests import factories
 from tests.tasks.story import begin, drive, set_options
@@ -161,6 +172,24 @@ def test_the_policy_says_who_need_not_wait(aws, ellen, right, who, allowed):
     back.refresh_from_db()
     assert (back.state, options(sandbox)) == (RunState.DONE, before)
     assert (back.request.state, back.request.emergency) == (RequestState.APPROVED, True)
+
+
+def test_each_of_the_approvers_may_put_a_run_back_where_the_policy_says_so(ellen):
+    run = done()
+    emergency(Emergency.OWNER)
+    adam, rita = factories.user("adam", Role.APPROVER), ellen
+    for person, void_at in ((adam, None), (rita, timezone.now())):
+        Approval.objects.create(
+            request=run.request, approver=person, requester=run.request.requested_by, decision=Decision.APPROVE,
+            plan_hash=run.request.plan_hash, at=timezone.now(), void_at=void_at,
+        )  # fmt: skip
+
+    with pytest.raises(Refused, match="gives you no emergency right"):
+        now_please(run, rita)
+    draft = run.undone_by.get()
+    requests.roll_back_now(request=draft, by=adam, reason="Pager.", version=draft.version, now=timezone.now())
+
+    assert run.undone_by.get().emergency
 
 
 def test_an_emergency_takes_a_reason_and_is_told(aws, ellen, monkeypatch):
