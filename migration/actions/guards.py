@@ -12,9 +12,9 @@ from django.db.models import Count, TextField
 from django.db.models.functions import Cast
 
 from migration.actions import runs
+from migration.domain import ladder, rollout, windows
 from migration.domain import plan as plans
 from migration.domain import policy as policies
-from migration.domain import rollout, windows
 from migration.domain.plan import Key
 from migration.domain.words import some
 from migration.enums import ChangeState, RequestKind, RequestState, RunState, Status
@@ -167,7 +167,8 @@ def not_now(
         return f"What it needs first was not done: {change.needs.reason}"[:400], ""
     if change.instance is not None and (reason := _verdict_since(change.instance, run, closed=closed, now=now)):
         return reason, ""
-    if run.request.kind == RequestKind.ENFORCEMENT and (harm := enforcement_harms(run.account, change.region, now=now)):
+    enforces = run.request.kind == RequestKind.ENFORCEMENT or ladder.switches_on(change.send)
+    if enforces and (harm := enforcement_harms(run.account, change.region, now=now)):
         return f"No longer safe to enforce: {harm}"[:400], ""
     if change.undoes is not None and (other := _taken_over(change.undoes)):
         return f"Run {other.run_id} has sent it anew since, so it is that run's to put back.", ""

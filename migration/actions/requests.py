@@ -14,6 +14,7 @@ from migration.actions.errors import Refused, Stale
 from migration.actions.planning import draft_plan
 from migration.actions.queueing import queue
 from migration.actions.refusals import may, refuse, told
+from migration.domain import ladder
 from migration.domain import plan as plans
 from migration.domain import policy as policies
 from migration.domain.permissions import Action, right_to_plan
@@ -198,10 +199,11 @@ def _as_signed(request: EnforcementRequest, *, by: User, now: datetime) -> None:
         raise refuse(request, said, by=by, now=now, why="the plan does not match its hash")
     if request.plan["account_id"] != request.account.account_id:
         raise refuse(request, "The plan is of another account than its request. Nothing was changed.", by=by, now=now)
-    if request.kind == RequestKind.ENFORCEMENT:
-        for region in sorted({item["region"] for item in request.plan["changes"]}):
-            if harm := enforcement_harms(request.account, region, now=now):
-                raise refuse(request, f"{region}: {harm} Nothing was changed.", by=by, now=now)
+    every = request.kind == RequestKind.ENFORCEMENT
+    enforcing = {item["region"] for item in request.plan["changes"] if every or ladder.switches_on(item["send"])}
+    for region in sorted(enforcing):
+        if harm := enforcement_harms(request.account, region, now=now):
+            raise refuse(request, f"{region}: {harm} Nothing was changed.", by=by, now=now)
     under = request.plan.get("policy")
     if under and under != policies.as_plan(terms_for(request.account)):
         said = "The policy of this account has changed since the plan was made. Make a new plan; nothing was changed."

@@ -98,6 +98,11 @@ def restore(kind: str, before: Mapping[str, Any], send: Mapping[str, Any]) -> di
     return {name: copy.deepcopy(before[name]) for name in send}
 
 
+def switches_on(send: Mapping[str, Any]) -> bool:
+    """Would AWS refuse launches that allow IMDSv1 from then on? Putting back a lift is that, too."""
+    return send.get(ENFORCED) == "enabled"
+
+
 def as_state(kind: str, send: Mapping[str, Any]) -> dict[str, Any]:
     """What the state shows of the sent fields once AWS has them."""
     if kind != REGION_DEFAULTS:

@@ -5,7 +5,9 @@ from datetime import time, timedelta
 import pytest
 from django.contrib.auth.models import User
 
-from migration.actions import brake, enforcement, guards, requests, runs
+from migration.actions import brake, enforcement, guards, planning, requests, runs
+from migration.actions.errors import Refused
+from migration.actions.planning import Bound
 from migration.domain import plan as plans
 from migration.domain.plan import Scope
 from migration.domain.rollout import Seen
@@ -23,6 +25,7 @@ from migration.enums import (
     Status,
 )
 from migration.models import Approval, Change, EnforcementRequest, Grant, Instance, PlanEdit, Run
+from migration.queries.policies import terms_for
 from tests import factories
 from tests.factories import NOW
 
@@ -507,6 +510,34 @@ def test_refusing_launches_is_not_set_where_a_launch_would_fail_by_now(run, acco
 
     assert asked == [(account, "us-east-1", NOW)]
     assert (reason, error_class) == (f"No longer safe to enforce: {'x' * 500}"[:400], "")
+
+
+SWITCHED_ON = {
+    "kind": "region_defaults",
+    "region": "us-east-1",
+    "resource_id": "us-east-1",
+    "send": {"HttpTokensEnforced": "enabled"},
+}
+
+
+def test_putting_back_a_lift_is_setting_it_anew_and_looks_at_what_it_would_harm(run, monkeypatch):
+    monkeypatch.setattr(guards, "enforcement_harms", lambda *_, **__: "web would fail.")
+    plan = run.request.plan | {"changes": [SWITCHED_ON | {"before": {}}]}
+    first(run).update(instance=None, before={}, **SWITCHED_ON)
+    change_request(run, kind=RequestKind.ROLLBACK, undoes=run, plan=plan)
+
+    assert not_now(run) == ("No longer safe to enforce: web would fail.", "")
+
+
+def test_putting_back_a_lift_is_not_approved_where_a_launch_would_fail(account, people, run, monkeypatch):
+    monkeypatch.setattr(requests, "enforcement_harms", lambda *_, **__: "web would fail.")
+    plan = run.request.plan | {"kind": "rollback", "changes": [SWITCHED_ON | {"before": {}}]}
+    draft = planning.store(
+        account=account, plan=plan, terms=terms_for(account), by=people["ellen"], now=NOW, bound=Bound(undoes=run)
+    )
+
+    with pytest.raises(Refused, match="us-east-1: web would fail"):
+        requests.submit(request=draft, by=people["ellen"], reason="", version=draft.version, now=NOW)
 
 
 def test_refusing_launches_is_set_where_nothing_is_harmed(run, monkeypatch):
