@@ -86,7 +86,8 @@ def _draft(
         raise Refused(f"Run {back.pk} is putting this run back already. Wait until it is over, or stop it.")
     items, excluded = _items(run, changes)
     if not items:
-        why = f" {excluded[0]['reason']}" if excluded else " It has changed nothing."
+        nothing = "It has changed nothing." if changes is None else "None of what was chosen was changed by it."
+        why = f" {excluded[0]['reason'] if excluded else nothing}"
         raise Refused(f"Nothing of run {run.pk} can be put back.{why}")
     terms = terms_for(run.account)
     plan = plans.compose(
@@ -219,9 +220,17 @@ def _excluded(change: Change, status: str, reason: str) -> dict[str, Any]:
     }
 
 
+def _loosens(item: dict[str, Any]) -> bool:
+    """Does what is put back answer IMDSv1 afterwards?"""
+    after = {**item["before"], **item["send"]}
+    return bool(item["send"].keys() & {"HttpTokens", "HttpEndpoint"}) and (
+        after.get("HttpTokens") == "optional" and after.get("HttpEndpoint") != "disabled"
+    )
+
+
 def _notes(run: Run, items: list[dict[str, Any]], *, proposed: bool) -> list[str]:
     notes = [f"Puts back run {run.pk}, exactly the fields it sent, only where they are still as it left them."]
-    if any(item["send"].get("HttpTokens") == "optional" for item in items):
+    if any(_loosens(item) for item in items):
         notes.append("These answer IMDSv1 again afterwards: this loosens security.")
     if proposed:
         notes.append("Proposed by the watch: these had IMDSv1 calls refused since they require IMDSv2.")

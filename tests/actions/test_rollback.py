@@ -326,6 +326,27 @@ def test_of_two_who_plan_to_put_a_run_back_at_the_same_moment_one_does():
     assert (run.undone_by.count(), len(refused)) == (1, 1)
 
 
+def test_who_chose_nothing_is_not_told_that_the_run_changed_nothing(ellen):
+    with pytest.raises(Refused, match="None of what was chosen was changed by it"):
+        rollback.draft(run=done(), by=ellen, changes=[], now=timezone.now())
+
+
+@pytest.mark.parametrize(("tokens", "loosens"), [("optional", True), ("required", False)])
+def test_switching_imds_on_again_where_imdsv1_is_allowed_is_said_to_loosen(ellen, tokens, loosens):
+    run = done(factories.account(), count=0)
+    row = factories.instance(run.account, http_tokens=tokens, http_endpoint="disabled")
+    off = {
+        name: {"HttpTokens": tokens, "HttpEndpoint": said}
+        for name, said in (("before", "enabled"), ("after", "disabled"))
+    }
+    change = factories.change(run, row, send={"HttpEndpoint": "disabled"})
+    Change.objects.filter(pk=change.pk).update(**off)
+
+    notes = rollback.draft(run=run, by=ellen, now=timezone.now()).plan["notes"]
+
+    assert any("answer IMDSv1 again" in note for note in notes) == loosens
+
+
 # --- what is not known to have been done ---------------------------------------------------------------
 
 WHOLE = {
