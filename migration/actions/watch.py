@@ -164,6 +164,8 @@ def _hold_up(run: Run, calling: int, *, now: datetime) -> None:
     if run.wave is None:
         return
     wave = Wave.objects.select_for_update().get(pk=run.wave.pk)
+    if reason in wave.paused_because:
+        return  # a look beside this one was first
     because = f"{wave.paused_because} {reason}".strip()[:WAVE_REASON]
     Wave.objects.filter(pk=wave.pk).update(paused_because=because, version=F("version") + 1)
     audit.append(verb="wave.paused", object_type="Wave", object_id=wave.pk, reason=reason, now=now)
@@ -174,7 +176,7 @@ def _hold_up(run: Run, calling: int, *, now: datetime) -> None:
 def _propose(run: Run, calling: list[Change], *, now: datetime) -> None:
     """A draft that puts back just those, in the name of who asked for the run; deciding is for people."""
     owner = run.request.requested_by
-    if owner is None or run.undone_by.exists():
+    if owner is None:
         return
     try:
         rollback.propose(run=run, owner=owner, changes=calling, now=now)

@@ -9,7 +9,17 @@ from migration.actions.errors import Stale
 from migration.domain import policy as policies
 from migration.domain.hours import pack
 from migration.domain.policy import Terms
-from migration.enums import CanaryState, ChangeState, Channel, RequestKind, Role, RunState, WatchState, WaveState
+from migration.enums import (
+    CanaryState,
+    ChangeState,
+    Channel,
+    RequestKind,
+    RequestState,
+    Role,
+    RunState,
+    WatchState,
+    WaveState,
+)
 from migration.models import Change, EnforcementRequest, Grant, InstanceDay, Notification, Run, Wave
 from migration.queries import runs as queries
 from tests import factories
@@ -295,3 +305,37 @@ def test_a_run_that_cannot_be_looked_at_keeps_nobody_from_the_others(monkeypatch
         watch.tend(now=NOW)
 
     assert run.changes.get().rejected_calls == 4
+
+
+def test_another_instance_that_calls_after_the_first_was_decided_on_is_proposed_too():
+    run = watched()
+    first, second = run.changes.all()
+    refused(first, {2: 4})
+    look(run)
+    EnforcementRequest.objects.filter(undoes=run).update(state=RequestState.WITHDRAWN)
+
+    refused(second, {3: 1})
+    look(run, now=NOW + timedelta(hours=1))
+
+    proposed = run.undone_by.get(state=RequestState.DRAFT)
+    assert {item["undoes"] for item in proposed.plan["changes"]} == {first.pk, second.pk}
+
+
+def test_two_looks_at_once_hold_the_wave_up_once(wave, monkeypatch):
+    run = watched(wave=wave)
+    refused(run.changes.first(), {2: 4})
+    beside = afresh(run)
+    heard = watch._heard
+
+    def look_beside(changes, *, until):
+        found = heard(changes, until=until)
+        monkeypatch.setattr(watch, "_heard", heard)
+        watch.look(beside, now=NOW)
+        return found
+
+    monkeypatch.setattr(watch, "_heard", look_beside)
+
+    look(run)
+
+    wave.refresh_from_db()
+    assert wave.paused_because == f"1 instance of run {run.pk} has IMDSv1 calls refused."
