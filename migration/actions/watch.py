@@ -117,9 +117,10 @@ def _tell(run: Run, calling: list[Change], *, more: bool, now: datetime) -> None
     `more`: one of them had not called before. Only that holds up again what a person has let go on.
     """
     terms = policies.of_plan(run.request.plan.get("policy") or {})
-    beyond = len(calling) > terms.max_rejecting
+    together = _calling_in_wave(run, len(calling))
+    beyond = together > terms.max_rejecting
     if beyond and more:
-        _hold_up(run, len(calling), now=now)
+        _hold_up(run, len(calling), together, now=now)
         _propose(run, calling, now=now)
     notifications.add(
         key=f"watch-{run.pk}-{len(calling)}",
@@ -147,7 +148,15 @@ def _line(change: Change) -> str:
     )
 
 
-def _hold_up(run: Run, calling: int, *, now: datetime) -> None:
+def _calling_in_wave(run: Run, own: int) -> int:
+    """Instances with refused calls of all runs of the wave: it is the wave that pauses beyond the policy's number."""
+    if run.wave is None:
+        return own
+    others = Change.objects.filter(run__wave=run.wave, rejected_calls__gt=0).exclude(run=run)
+    return own + others.values("instance").distinct().count()
+
+
+def _hold_up(run: Run, calling: int, together: int, *, now: datetime) -> None:
     """Pause what is still to come: the rest of this run, the wave's other runs, and those that would begin. What puts
     back goes on.
 
@@ -158,7 +167,8 @@ def _hold_up(run: Run, calling: int, *, now: datetime) -> None:
         mine |= Q(wave=run.wave, state=RunState.RUNNING) & ~Q(request__kind=RequestKind.ROLLBACK)
     rows = Run.objects.select_for_update(of=("self",)).select_related("account").filter(mine)
     held = list(rows.order_by("pk"))
-    reason = f"{some(calling, 'instance')} of run {run.pk} {_have(calling)} IMDSv1 calls refused."
+    others = f", {together:,} with the other runs of the wave" if together > calling else ""
+    reason = f"{some(calling, 'instance')} of run {run.pk} {_have(calling)} IMDSv1 calls refused{others}."
     for own in (one for one in held if one.pk == run.pk):
         runs.pause(run=own, reason=f"{reason} Put back what calls, or resume if that is known to be harmless.", now=now)
     if run.wave is None:

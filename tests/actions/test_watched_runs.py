@@ -119,6 +119,29 @@ def test_a_wave_that_a_person_lets_go_on_is_paused_again_only_by_another_instanc
     assert wave.paused_because == f"2 instances of run {run.pk} have IMDSv1 calls refused."
 
 
+def test_a_wave_is_paused_by_what_its_runs_have_together(wave):
+    """No run of it alone is beyond the policy's number."""
+    one, other, third = (
+        watched(wave=wave),
+        watched(wave=wave),
+        watched(wave=wave, state=RunState.RUNNING, finished_at=None),
+    )
+    EnforcementRequest.objects.update(plan={"policy": policies.as_plan(Terms(max_rejecting=1))})
+    refused(one.changes.first(), {2: 4})
+    look(one)
+    wave.refresh_from_db()
+    assert wave.paused_because == ""
+
+    refused(other.changes.first(), {2: 4})
+    look(other)
+
+    wave.refresh_from_db()
+    assert wave.paused_because == (
+        f"1 instance of run {other.pk} has IMDSv1 calls refused, 2 with the other runs of the wave."
+    )
+    assert afresh(third).state == RunState.PAUSED
+
+
 def test_who_lets_a_wave_go_on_has_read_of_every_run_that_holds_it_up(wave):
     one, other = watched(wave=wave), watched(wave=wave)
     for run in (one, other):
@@ -130,7 +153,8 @@ def test_who_lets_a_wave_go_on_has_read_of_every_run_that_holds_it_up(wave):
 
     wave.refresh_from_db()
     assert wave.paused_because == (
-        f"1 instance of run {one.pk} has IMDSv1 calls refused. 1 instance of run {other.pk} has IMDSv1 calls refused."
+        f"1 instance of run {one.pk} has IMDSv1 calls refused. 1 instance of run {other.pk} has IMDSv1 calls refused, "
+        "2 with the other runs of the wave."
     )
     boss = factories.user("boss", Role.ADMIN)
     with pytest.raises(Stale):
