@@ -128,7 +128,7 @@ def test_a_run_that_has_nothing_left_to_begin_is_not_paused_but_finished(run, pe
 NOT_APPROVED = "The request is not approved, so nothing may be changed."
 
 
-@pytest.mark.parametrize("state", set(RequestState) - {RequestState.APPROVED, RequestState.REJECTED})
+@pytest.mark.parametrize("state", sorted(set(RequestState) - {RequestState.APPROVED, RequestState.REJECTED}))
 def test_a_request_that_is_not_approved_carries_nothing(run, state):
     change_request(run, state=state)
 
