@@ -160,20 +160,21 @@ def _hold_up(run: Run, calling: int, together: int, *, now: datetime) -> None:
     """Pause what is still to come: the rest of this run, the wave's other runs, and those that would begin. What puts
     back goes on.
 
-    The runs' rows are locked before the first event is written, for a worker that has locked one waits for the log.
+    The rows of the runs and of the wave are locked before the first event is written, for whoever has locked one of
+    them waits for the log.
     """
     mine = Q(pk=run.pk)
     if run.wave is not None:
         mine |= Q(wave=run.wave, state=RunState.RUNNING) & ~Q(request__kind=RequestKind.ROLLBACK)
     rows = Run.objects.select_for_update(of=("self",)).select_related("account").filter(mine)
     held = list(rows.order_by("pk"))
+    wave = Wave.objects.select_for_update().get(pk=run.wave.pk) if run.wave is not None else None
     others = f", {together:,} with the other runs of the wave" if together > calling else ""
     reason = f"{some(calling, 'instance')} of run {run.pk} {_have(calling)} IMDSv1 calls refused{others}."
     for own in (one for one in held if one.pk == run.pk):
         runs.pause(run=own, reason=f"{reason} Put back what calls, or resume if that is known to be harmless.", now=now)
-    if run.wave is None:
+    if wave is None:
         return
-    wave = Wave.objects.select_for_update().get(pk=run.wave.pk)
     if reason in wave.paused_because:
         return  # a look beside this one was first
     because = f"{wave.paused_because} {reason}".strip()[:WAVE_REASON]
