@@ -19,7 +19,7 @@ from migration.domain import policy as policies
 from migration.domain.permissions import Action
 from migration.domain.plan import Key, Scope
 from migration.enums import ACTIVE_RUN, SETTLED, ChangeState, RequestKind, RequestState, ResourceKind, RunState
-from migration.models import Change, EnforcementRequest, Run
+from migration.models import Change, EnforcementRequest, Instance, Run
 from migration.queries import access
 from migration.queries.planning import locked_regions, options_of
 from migration.queries.policies import terms_for
@@ -50,8 +50,8 @@ def draft(
 
     What is no longer as we left it is left out as a conflict, and what AWS would refuse as locked, both with the
     reason: neither is overwritten or tried. Of a call whose answer was lost the item says so; the read right before
-    the write decides. Raises Refused when the run is still active, one is open already, or
-    nothing is left to put back.
+    the write decides. Raises Refused when the run is still active, one is open or carried out already, or nothing is
+    left to put back.
     """
     may(by, Action.STEER, run, now=now, doing="plan a rollback")
     with transaction.atomic():
@@ -138,7 +138,8 @@ def _items(run: Run, chosen: Sequence[Change] | None) -> tuple[list[dict[str, An
 def _later(run: Run) -> dict[Key, list[Change]]:
     """By resource, what later runs have sent and not put back."""
     found: dict[Key, list[Change]] = {}
-    for change in sent_after(run).order_by("pk"):
+    rows = sent_after(run).only("run_id", "kind", "region", "resource_id", "send")
+    for change in rows.order_by("pk"):
         found.setdefault((change.kind, change.region, change.resource_id), []).append(change)
     return found
 
@@ -162,18 +163,23 @@ def _why_not(change: Change, send: dict[str, Any] | None, locks: dict[str, str])
     row = change.instance
     if row.gone_at is not None or row.instance_state in {"shutting-down", "terminated"}:
         return "The instance is gone.", "gone"
-    live, after = options_of(row).as_aws(), _left_at(change)
-    if change.after is None and not _read_since(change):
-        return "", ""  # the read right before the write decides
-    if change.after is None and all(live[name] == change.before.get(name) for name in send):
-        return NOT_DONE, "unsettled"
-    moved = [name for name in send if live[name] != after.get(name)]
-    if moved:
-        told = ", ".join(f"{name} is {live[name]}, we left it at {after.get(name)}" for name in moved)
-        return f"Changed by others since: {told}. It is not overwritten.", "conflict"
+    if (change.after is not None or _read_since(change)) and (moved := _moved(change, row, send)):
+        return moved
     if send.get("HttpTokens") == "optional" and change.region in locks:
         return locks[change.region], "locked"
     return "", ""
+
+
+def _moved(change: Change, row: Instance, send: dict[str, Any]) -> tuple[str, str] | None:
+    """What the inventory says against it; of a call in doubt that it has not read since, nothing."""
+    live, after = options_of(row).as_aws(), _left_at(change)
+    if change.after is None and all(live[name] == change.before.get(name) for name in send):
+        return NOT_DONE, "unsettled"
+    moved = [name for name in send if live[name] != after.get(name)]
+    if not moved:
+        return None
+    told = ", ".join(f"{name} is {live[name]}, we left it at {after.get(name)}" for name in moved)
+    return f"Changed by others since: {told}. It is not overwritten.", "conflict"
 
 
 def _left_at(change: Change) -> dict[str, Any]:

@@ -394,6 +394,15 @@ def test_what_lost_its_answer_and_was_not_read_since_is_put_back_only_where_it_w
     )
 
 
+def test_what_lost_its_answer_in_a_locked_region_is_told_as_locked(ellen):
+    run = lost(tokens="optional", seen_at=GIVEN_UP - timedelta(minutes=1), others=0)
+    scope = factories.scope(run.account)
+    RegionDefaults.objects.create(scope=scope, http_tokens_enforced="enabled", managed_by="account", read_at=GIVEN_UP)
+
+    with pytest.raises(Refused, match="Lift it first"):
+        rollback.draft(run=run, by=ellen, now=timezone.now())
+
+
 def test_what_lost_its_answer_and_was_not_done_is_told_and_left_out(ellen):
     run = lost(tokens="optional", others=1)
 
