@@ -321,9 +321,15 @@ def test_a_refusal_is_told_once(waiting, engineer):
     assert verbs().count("denied") == 1
 
 
+def approved(waiting, approver) -> Run:
+    run = requests.approve(request=waiting, by=approver, comment="", version=waiting.version, now=NOW)
+    assert run is not None
+    return run
+
+
 @pytest.mark.parametrize("act", ["hold", "resume", "resume late", "stop"])
 def test_steering_that_is_refused_is_told_as_denied(act, waiting, approver):
-    run = requests.approve(request=waiting, by=approver, comment="", version=waiting.version, now=NOW)
+    run = approved(waiting, approver)
     late = act == "resume late"
     Run.objects.filter(pk=run.pk).update(
         state=RunState.PAUSED if late else RunState.DONE, finished_at=None if late else NOW
@@ -343,7 +349,7 @@ def test_steering_that_is_refused_is_told_as_denied(act, waiting, approver):
 
 
 def test_a_rollback_that_is_refused_is_told_as_denied_unless_the_watch_proposed_it(waiting, approver, engineer):
-    run = requests.approve(request=waiting, by=approver, comment="", version=waiting.version, now=NOW)
+    run = approved(waiting, approver)
     with pytest.raises(Refused, match="still going on"):
         rollback.propose(run=run, owner=engineer, changes=[], now=NOW)
     assert "denied" not in verbs()
@@ -354,7 +360,7 @@ def test_a_rollback_that_is_refused_is_told_as_denied_unless_the_watch_proposed_
 
 
 def test_nobody_is_said_to_have_tried_what_the_watch_proposes_in_their_name(waiting, approver, engineer):
-    run = requests.approve(request=waiting, by=approver, comment="", version=waiting.version, now=NOW)
+    run = approved(waiting, approver)
     Grant.objects.filter(user=engineer).delete()
 
     with pytest.raises(Refused, match="The role of ellen does not allow"):

@@ -177,10 +177,11 @@ def test_the_policy_says_who_need_not_wait(aws, ellen, right, who, allowed):
 def test_each_of_the_approvers_may_put_a_run_back_where_the_policy_says_so(ellen):
     run = done()
     emergency(Emergency.OWNER)
-    adam, rita = factories.user("adam", Role.APPROVER), ellen
+    adam, rita, asked = factories.user("adam", Role.APPROVER), ellen, run.request.requested_by
+    assert asked is not None
     for person, void_at in ((adam, None), (rita, timezone.now())):
         Approval.objects.create(
-            request=run.request, approver=person, requester=run.request.requested_by, decision=Decision.APPROVE,
+            request=run.request, approver=person, requester=asked, decision=Decision.APPROVE,
             plan_hash=run.request.plan_hash, at=timezone.now(), void_at=void_at,
         )  # fmt: skip
 

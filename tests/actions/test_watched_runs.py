@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 
 from migration.actions import canary, runs, watch, waves
 from migration.actions.errors import Stale
@@ -173,6 +174,11 @@ def going_on(*states: ChangeState, **fields) -> Run:
     return run
 
 
+def owner(run) -> User:
+    person: User = run.request.requested_by
+    return person
+
+
 def fail(change, error_class: str, *, after=None) -> None:
     Change.objects.filter(pk=change.pk).update(state=ChangeState.FAILED, error_class=error_class, after=after)
 
@@ -181,7 +187,7 @@ def fail(change, error_class: str, *, after=None) -> None:
 def test_a_run_that_is_stopped_while_its_first_call_is_on_its_way_is_watched(state):
     run = going_on(state, ChangeState.PENDING)
 
-    runs.stop(run=afresh(run), by=run.request.requested_by, now=NOW)
+    runs.stop(run=afresh(run), by=owner(run), now=NOW)
 
     assert afresh(run).watch == WatchState.WATCHING
 
@@ -189,7 +195,7 @@ def test_a_run_that_is_stopped_while_its_first_call_is_on_its_way_is_watched(sta
 def test_a_run_that_called_nothing_is_not_watched():
     run = going_on(ChangeState.LEASED, ChangeState.PENDING)
 
-    runs.stop(run=afresh(run), by=run.request.requested_by, now=NOW)
+    runs.stop(run=afresh(run), by=owner(run), now=NOW)
 
     assert afresh(run).watch == WatchState.NONE
 
@@ -238,7 +244,7 @@ def test_a_run_that_a_person_let_go_on_is_held_up_again_only_by_another_instance
     first, second = run.changes.all()[:2]
     refused(first, {2: 4})
     watch.tend(now=NOW)
-    runs.resume(run=afresh(run), by=run.request.requested_by, now=NOW)
+    runs.resume(run=afresh(run), by=owner(run), now=NOW)
 
     refused(first, {2: 4, 3: 4})
     watch.tend(now=NOW)
@@ -255,6 +261,7 @@ def test_what_is_refused_after_it_was_put_back_and_required_again_by_another_run
     for hour, send in ((4, {"HttpTokens": "optional"}), (6, {"HttpTokens": "required"})):
         other = factories.run(run.account, state=RunState.DONE, finished_at=NOW)
         at = SINCE.replace(hour=hour)
+        assert mine.instance is not None
         factories.change(other, mine.instance, called_at=at, send=send, undoes=mine if hour == 4 else None)
     refused(mine, {2: 4, 3: 1, 4: 8, 5: 16, 6: 32, 7: 64})
 
@@ -294,6 +301,7 @@ def test_a_look_that_comes_back_after_a_person_paused_the_run_judges_nothing(sta
     run = going_on(ChangeState.VERIFIED, ChangeState.PENDING)
     Run.objects.update(canary=CanaryState.WATCHING, canary_until=NOW)
     seen = canary.due(run_id=run.pk, now=NOW)
+    assert seen is not None
     boss = factories.user("boss", Role.ADMIN)
     runs.hold(run=afresh(run), by=boss, reason="Lunch", now=NOW)
 

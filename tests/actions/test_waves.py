@@ -223,7 +223,7 @@ def test_adding_costs_the_same_queries_for_one_account_and_for_thirty(wave, edit
     with CaptureQueriesContext(connection) as seen:
         add(wave, *ids, by=edith)
 
-    assert len(seen) == 13
+    assert len(seen) == 11
 
 
 def test_one_is_taken_out_and_can_then_be_added_elsewhere(edith, shop):
