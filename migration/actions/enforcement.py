@@ -51,6 +51,7 @@ class Claim:
     approved_by: str
     reads: int
     writes: int = 0  # calls that went out without an answer
+    undone_at: datetime | None = None  # when the change that this one puts back was sent
 
 
 def claim(*, run_id: int, owner: str, limit: int, now: datetime) -> list[Claim]:
@@ -154,6 +155,7 @@ def _as_claim(change: Change, run: Run, fence: int) -> Claim:
         approved_by=request.decided_by.get_username() if request.decided_by else f"policy-{request.by_policy_id}",
         reads=change.reads,
         writes=change.writes,
+        undone_at=change.undoes.called_at if change.undoes is not None else None,
     )
 
 
@@ -341,7 +343,7 @@ def claim_reads(*, states: tuple[ChangeState, ...], owner: str, limit: int, now:
     due = (
         Change.objects.filter(Q(not_before__isnull=True) | Q(not_before__lte=now), run_id=run_id, state__in=states)
         .filter(Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lte=now))
-        .select_related("needs", "run__account", "run__request__requested_by", "run__request__decided_by")
+        .select_related("needs", "undoes", "run__account", "run__request__requested_by", "run__request__decided_by")
         .defer("run__request__plan")[:limit]
     )
     claims = []

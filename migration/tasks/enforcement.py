@@ -3,7 +3,7 @@
 import threading
 import time
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from celery import shared_task
@@ -27,6 +27,12 @@ BATCH = 10  # claims whose live read is shared; at 2.5 writes a second they are 
 IDLE_ROUNDS = 20  # looks without anything due before the worker is given back
 LOOK = 0.5  # seconds between looks while a canary or a verification is awaited
 THROTTLED_DELAY = 10.0  # seconds before a change that AWS turned away for now is tried again
+LAG = timedelta(minutes=1)  # so long after a change of ours AWS may still show what was before it
+LAG_DELAY = 5.0  # seconds until such an answer is asked for again
+TOO_SOON = (
+    "Nothing was sent yet: AWS shows it as put back already, so soon after the change that the answer may be an old "
+    "one. It is read again."
+)
 ERRAND = 25.0  # seconds one task drives a run before it hands over, so that a worker told to stop soon can
 
 
@@ -122,9 +128,18 @@ def _write_all(claims: list[Claim]) -> int:
             _write(claim, edges.enforcer_target(account, run_id=claim.run_id, approved_by=claim.approved_by))
         elif sight.finding is live.Finding.ALREADY and (claim.writes or claim.kind is ResourceKind.TEMPLATE_VERSION):
             _write_again(claim)
+        elif sight.finding is live.Finding.ALREADY and _may_lag(claim, timezone.now()):
+            enforcement.release(claim=claim, reason=TOO_SOON, delay=LAG_DELAY, now=timezone.now())
         else:
             enforcement.skip(claim=claim, reason=sight.reason, now=timezone.now())
     return len(claims)
+
+
+def _may_lag(claim: Claim, now: datetime) -> bool:
+    """Was what is put back changed so short a time ago that AWS may still show what was before? EC2 reads lag behind
+    its writes (EC2 API, eventual consistency), and taken at its word, such a read would leave the change as it is.
+    """
+    return claim.undone_at is not None and now - claim.undone_at < LAG
 
 
 def _write_again(claim: Claim) -> None:

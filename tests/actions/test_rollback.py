@@ -63,6 +63,35 @@ def test_a_run_is_put_back_exactly(aws, ellen):
     }
 
 
+def test_a_read_that_lags_right_after_the_change_does_not_pass_for_put_back(aws, ellen, monkeypatch):
+    """Taken at its word, the instances would stay required, and the run would say that nothing was left to do."""
+    monkeypatch.setattr(tasks, "LAG_DELAY", 0.1)
+    sandbox, run = begin(aws)
+    before = options(sandbox)
+    drive(run)
+    draft = rollback.draft(run=run, by=ellen, now=timezone.now())
+    sandbox.set_faults([{"kind": "stale_reads", "times": 2}])
+
+    back = carry_out(draft)
+
+    assert (back.state, options(sandbox)) == (RunState.DONE, before)
+    assert set(back.changes.values_list("state", flat=True)) == {"verified"}
+
+
+def test_what_somebody_has_put_back_by_hand_is_left_as_it_is_once_no_read_can_lag(aws, ellen, monkeypatch):
+    monkeypatch.setattr(tasks, "LAG", timedelta(0))
+    sandbox, run = begin(aws)
+    drive(run)
+    draft = rollback.draft(run=run, by=ellen, now=timezone.now())
+    by_hand = Instance.objects.first().instance_id
+    set_options(sandbox, by_hand, http_tokens="optional")
+
+    back = carry_out(draft)
+
+    skipped = back.changes.get(resource_id=by_hand)
+    assert (skipped.state, skipped.reason) == ("skipped", "It already is what the plan wants.")
+
+
 def test_what_others_changed_since_the_plan_is_not_overwritten(aws, ellen):
     sandbox, run = begin(aws)
     drive(run)
