@@ -37,6 +37,7 @@ class Write:
     instance_id: str
     live: dict[str, Any]
     read: dict[str, Any] | None
+    read_at: datetime | None
     moved: bool  # changed by others between that read and now: nobody can see that
     lagged: bool  # that read was a lagging one: it showed what was before the last write, and nobody can see that
     again: bool  # this very change stands there already, and nobody else has touched it since
@@ -59,6 +60,7 @@ class JournalingAws:
     before: dict[str, MetadataOptions] = field(default_factory=dict)  # what a lagging read shows
     wrote: dict[str, datetime] = field(default_factory=dict)
     behind: set[str] = field(default_factory=set)  # whose last read lagged
+    looked: dict[str, datetime] = field(default_factory=dict)  # when each was read last
     reads: dict[str, MetadataOptions] = field(default_factory=dict)  # the last read of each
     moved: set[str] = field(default_factory=set)  # changed by others since that read
     arrived: dict[str, set[int]] = field(default_factory=dict)  # changes that stand there, untouched by others
@@ -77,7 +79,12 @@ class JournalingAws:
             self.reads[one] = options
             self.moved.discard(one)
             (self.behind.add if late else self.behind.discard)(one)
+            self.looked[one] = self.clock.now()
             found[one] = InstanceFact(instance_id=one, instance_state=self.states.get(one, "running"), options=options)
+        if mood == "reading asleep":
+            self.clock.pass_by(600)
+        if mood == "reading overslept":
+            self.on_sleep()
         return found
 
     def refused(self, *_: Any, **__: Any) -> tuple[list[int | None], bool]:
@@ -124,6 +131,7 @@ class JournalingAws:
             instance_id,
             live=self.options[instance_id].as_aws(),
             read=read.as_aws() if read is not None else None,
+            read_at=self.looked.get(instance_id),
             moved=instance_id in self.moved,
             lagged=instance_id in self.behind,
             again=change in self.arrived.get(instance_id, ()),

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
+
 from migration.enums import (
     ACTIVE_RUN,
     CanaryState,
@@ -105,6 +107,8 @@ def i3_as_it_was_signed(request: EnforcementRequest) -> None:
 
 def i4_never_over_what_others_changed(write: Write, change: Change, item: dict[str, Any]) -> None:
     assert write.read is not None, "I4: nobody has looked"
+    assert write.read_at is not None, "I4: nobody has looked"
+    assert (write.at - write.read_at).total_seconds() < settings.IMDSDASH_LEASE_SECONDS, "I4: it was looked at long ago"
     assert shown(write.read) == shown(item["before"]), "I4: it is not what the plan says"
     unseen = write.moved or write.lagged
     assert unseen or shown(write.live) == shown(item["before"]), "I4: it had changed before it was looked at"
