@@ -1,177 +1,196 @@
-"""PostgreSQL, Redis and workers fail in the middle of a run: no unapproved write, every item settled, one `after` each.
+"""Redis, PostgreSQL, workers and messages that fail in the middle of approved runs: nothing is written that nobody
+approved, every change ends with one outcome, and each is told once.
 
-`IMDSDASH_CHAOS_SECONDS` is how long Redis stays away (5; the promise is a minute).
+One installation for all of it (place.py). `IMDSDASH_CHAOS_SECONDS` is how long Redis stays away (5; the promise is a
+minute). Workers that are killed at barriers are in test_killed_worker_production.py.
 """
 
 import os
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
-from celery import Celery
 from redis import Redis
 
-from tests import fleets, services
-from tests.chaos.story import OUTCOME, WRITE, settle
-from tests.processes import House, Sandbox, environment, house
+from imdsdash import timetable
+from tests import fleets
+from tests.chaos.place import ALTERED, ASKED, EXPIRED, FORGED, UNSIGNED, Place, running
+from tests.chaos.story import WRITE
 
-SIZE = 8
-FLEET = fleets.alone({"count": SIZE, "name_prefix": "web", **fleets.QUIET}, settings={"apply_seconds": 0.3})
+pytestmark = pytest.mark.chaos
+READ = "DescribeInstances"
 AWAY = float(os.environ.get("IMDSDASH_CHAOS_SECONDS", "5"))
-PREPARE = """
-from django.contrib.auth.models import User
-from migration.actions import requests
-ellen, adam = User.objects.create_user("ellen"), User.objects.create_user("adam")
-Grant.objects.create(user=ellen, role="engineer")
-Grant.objects.create(user=adam, role="approver")
-draft = requests.draft_plan(account=Account.objects.get(), by=ellen, now=timezone.now())
-waiting = requests.submit(request=draft, by=ellen, reason="", version=draft.version, now=timezone.now())
-print(json.dumps([waiting.pk, len(waiting.plan["changes"])]))
-"""
-APPROVE = """
-from django.contrib.auth.models import User
-from migration.actions import requests
-waiting = EnforcementRequest.objects.get()
-run = requests.approve(
-    request=waiting, by=User.objects.get(username="adam"), comment="", version=waiting.version, now=timezone.now()
-)
-print(json.dumps(run.pk))
-"""
+# Where a worker falls asleep, and how often the instance may be written to.
+ASLEEP = {
+    "asleep-before-intent": (READ, "after", 1),  # it would begin, and finds that the change is another's
+    "asleep-before-aws": (WRITE, "before", 2),  # its call is under way for so long that another makes it again
+    "asleep-after-aws": (WRITE, "after", 1),  # another finds it done by reading
+}
+STORIES = (*ASLEEP, "flushed", "no-redis", "late", "restarted", "fifty", "after-forgeries")
+OTHERS = (0, -1, 10**6, 10**30, "1; DROP TABLE migration_run", "", None, 1.5, [1], {"pk": 1}, {"$ne": 0})
 
 
-@pytest.fixture
-def servers() -> Iterator[tuple[services.PostgresServer, services.RedisServer]]:
-    database, broker = services.PostgresServer(), services.RedisServer()
-    yield database, broker
-    broker.stop()
-    database.remove()
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with running(tmp_path_factory.mktemp("failing"), STORIES) as place:
+        yield place
 
 
-def installation(servers: Any, folder: Path, **more: str) -> Any:
-    database, broker = servers
-    said = {
-        "DATABASE_URL": database.address,
-        "REDIS_URL": broker.address,
-        "IMDSDASH_CANARY_MINUTES": "0",
-        "IMDSDASH_LEASE_SECONDS": "6",
-        "IMDSDASH_SWEEP_SECONDS": "1",
-        "IMDSDASH_WRITES_PER_SECOND": "1",
-        **more,
-    }
-    folder.mkdir(exist_ok=True)
-    House(folder, environment(folder, DATABASE_URL=database.address)).manage("migrate", "--verbosity", "0")
-    return house(folder, FLEET, **said)
+@pytest.fixture(autouse=True)
+def _nothing_unapproved(place: Place) -> Iterator[None]:
+    yield
+    place.sandbox.faults()
+    place.nothing_unapproved()
 
 
-def verified(one: House, count: int) -> None:
-    one.wait_for(f"SELECT count(*) >= {count} FROM migration_change WHERE state = 'verified'", 60)
-
-
-def send(one: House, *ids: Any, times: int = 1) -> None:
-    """Messages as a broker, or somebody who got into it, hands them out."""
-    with Celery(broker=one.environment["REDIS_URL"], set_as_current=False) as app:
-        for run_id in ids:
-            for _ in range(times):
-                app.send_task(
-                    "migration.tasks.enforcement.drive_run", args=(run_id,), queue="enforce", ignore_result=True
-                )
-
-
-def all_is_well(one: House, sandbox: Sandbox) -> None:
-    told = settle(one)
-    assert told["run"] == "done", told
-    assert Counter(change["state"] for change in told["changes"]) == {"verified": SIZE}
-    assert all(change["after"]["HttpTokens"] == "required" for change in told["changes"])
-    applied = Counter(call["params"]["InstanceId"] for call in writes(sandbox) if call["applied"])
-    assert applied == {change["resource_id"]: 1 for change in told["changes"]}, "no instance is changed twice"
-    after = one.value(
-        "SELECT count(*) FROM migration_auditevent WHERE object_type = 'Change' AND verb = 'change.verified'"
+def test_workers_that_slept_past_their_leases_change_nothing_when_they_wake(place):
+    place.sandbox.faults(
+        *(
+            {"kind": "barrier", "name": name, "operation": operation, "point": point, "times": 1}
+            | {"account_id": place.accounts[name]}
+            for name, (operation, point, _) in ASLEEP.items()
+        )
     )
-    assert after == SIZE, "exactly one `after` each"
-    assert "the chain holds" in one.manage("audit", "verify")
+    place.begin(*ASLEEP)
+    for name in ASLEEP:
+        place.sandbox.wait_for_barrier(name)
+    sleepers = {place.holder(name) for name in ASLEEP}
+    assert sleepers == {"first", "second"}, "one worker has two processes"
+    for worker in sleepers:
+        place.workers[worker].stop()
+    try:
+        place.workers["third"] = place.one.worker("third")
+        for name, (_, _, most) in ASLEEP.items():
+            place.settled(name, most=most)
+        before = [place.standing(name) for name in ASLEEP]
+        for name in ASLEEP:
+            place.sandbox.release(name, "continue")
+    finally:
+        for worker in sleepers:
+            place.workers[worker].go_on()
+    place.wait_until_idle(*sleepers)
+
+    logs = "".join(place.workers[worker].log.read_text() for worker in sleepers)
+    assert logs.count('"lease_lost"') == 2, "two had an answer of AWS to record, and were turned away"
+    assert [place.standing(name) for name in ASLEEP] == before
+    for name, (_, _, most) in ASLEEP.items():
+        place.settled(name, most=most)
+    place.workers.pop("third").kill()
 
 
-def writes(sandbox: Sandbox) -> list[dict[str, Any]]:
-    return [call for call in sandbox.calls(operation=WRITE) if not call["params"].get("DryRun")]
+def test_a_run_survives_that_redis_forgets_everything(place):
+    account = place.accounts["flushed"]
+    place.sandbox.faults({"kind": "barrier", "name": "hold", "operation": WRITE, "account_id": account})
+    place.begin("flushed")
+    place.sandbox.wait_for_barrier("hold")
+    killed = place.holder("flushed")
+    place.workers[killed].kill()  # so that somebody must be woken after it
+    with Redis.from_url(place.redis.address) as client:
+        client.flushall()
+    place.sandbox.faults()
+    place.sandbox.release("hold", "drop")
+    try:
+        place.settled("flushed", most=2)
+    finally:
+        place.workers[killed] = place.one.worker(killed)
 
 
-@pytest.mark.chaos
-def test_a_run_outlives_lost_messages_forged_ones_and_restarts_of_redis_and_postgresql(servers, tmp_path: Path):
-    database, broker = servers
-    with installation(servers, tmp_path / "house") as (one, sandbox):
-        one.manage("collect")
-        pk, planned = one.ask(PREPARE)
-        assert planned == SIZE
-        for _ in range(2):
-            one.worker()
-            one.beat()  # two of them: each tick is one
+def test_a_run_goes_on_without_redis_and_the_next_begins_when_it_is_back(place):
+    place.begin("no-redis")
+    place.wait_for_a_write("no-redis")
+    place.redis.stop()
+    down = time.monotonic()
+    place.begin("late")
 
-        send(one, 1, pk, 4711, "1 OR 1=1", None)  # nothing is approved yet
-        time.sleep(3)
-        assert writes(sandbox) == [], "a message is no approval"
+    place.settled("no-redis")
 
-        run = one.ask(APPROVE)
-        send(one, run, times=50)
-        verified(one, 1)
-        with Redis.from_url(broker.address) as client:
-            client.flushall()
-        verified(one, 3)
-        broker.stop()
-        time.sleep(AWAY)
-        broker.start()
-        verified(one, 5)
-        database.stop()
-        time.sleep(1)
-        database.start()
-
-        all_is_well(one, sandbox)
-        send(one, run, times=5)  # a run that is over
-        time.sleep(2)
-        assert len({call["params"]["InstanceId"] for call in writes(sandbox)}) == SIZE
-        assert len(writes(sandbox)) <= SIZE + 2, "one more for a call that was cut off before it arrived"
+    time.sleep(max(0.0, AWAY - (time.monotonic() - down)))
+    assert not place.written("late")
+    place.redis.start()
+    place.restart_the_ended()
+    place.settled("late")
 
 
-@pytest.mark.chaos
-def test_a_worker_that_slept_past_its_lease_changes_nothing_when_it_wakes(servers, tmp_path: Path):
-    with installation(servers, tmp_path / "house", IMDSDASH_AWS_READ_TIMEOUT="60", IMDSDASH_LEASE_SECONDS="90") as (
-        one,
-        sandbox,
-    ):
-        one.manage("collect")
-        one.ask(PREPARE)
-        sandbox.faults({"kind": "barrier", "name": "sleep", "point": "after", "operation": WRITE, "times": 1})
-        sleeper, beat = one.worker("sleeper"), one.beat()
-        one.ask(APPROVE)
-        sandbox.wait_for_barrier("sleep")
-        sleeper.stop()
-        sandbox.faults()
-        with psycopg.connect(one.environment["DATABASE_URL"], autocommit=True) as connection:  # as if time had passed
-            connection.execute("UPDATE migration_change SET lease_expires_at = now() WHERE state = 'calling'")
-            connection.execute("UPDATE migration_run SET driver_expires_at = now()")
+def test_a_call_whose_answer_came_while_postgresql_was_away_is_found_by_reading(place):
+    name = "restarted"
+    rule = {"kind": "barrier", "name": name, "operation": WRITE, "point": "after", "account_id": place.accounts[name]}
+    place.sandbox.faults(rule | {"after": 1, "times": 1})
+    place.begin(name)
+    place.sandbox.wait_for_barrier(name)
+    place.postgres.stop()
+    place.sandbox.release(name, "continue")
+    time.sleep(1)  # the worker has its answer, and nowhere to write it
+    place.postgres.start()
 
-        one.worker("other")
-        all_is_well(one, sandbox)
-        beat.end()
-        before = rows(one)
-
-        sleeper.go_on()
-        sandbox.release("sleep", "continue")
-        until = time.monotonic() + 40
-        while "lease_lost" not in sleeper.log.read_text():
-            assert time.monotonic() < until, sleeper.log.read_text()[-1500:]
-            time.sleep(0.05)
-
-        assert rows(one) == before
-        assert dict(one.ask(OUTCOME))["run"] == "done"
+    place.settled(name)
 
 
-def rows(one: House) -> dict[str, list[Any]]:
-    with psycopg.connect(one.environment["DATABASE_URL"]) as connection:
-        return {
-            table: connection.execute(f"SELECT * FROM migration_{table} ORDER BY id".encode()).fetchall()
-            for table in ("change", "auditevent", "instance")
-        }
+def test_each_message_that_comes_fifty_times_is_worth_one(place):
+    """The run's own, and every one of the timetable."""
+    run = place.begin("fifty")
+    for count in (1, 2):
+        place.send("enforcement.drive_run", run, times=50)
+        place.send("enforcement.sweep", times=50)
+        place.wait_for_a_write("fifty", count)
+    for task in {tick["task"] for tick in timetable.schedule(sweep_seconds=1).values()}:
+        place.send(task.removeprefix("migration.tasks."), times=50)
+
+    place.settled("fifty")
+
+    before = place.standing("fifty")
+    place.send("enforcement.drive_run", run, times=50)  # it is over
+    place.wait_until_idle()
+    assert place.standing("fifty") == before
+
+
+def test_two_beats_make_each_tick_once(place):
+    """The tick of a minute: both beats, and fifty more, say that it is time. Every account is due, and entered once."""
+    wait_until_no_minute_ends()
+    place.change("UPDATE migration_account SET role_checked_at = now() - interval '7 hours'")
+    place.change("DELETE FROM migration_scheduledrun WHERE job = 'collect-what-is-due'")
+    since = str(place.sandbox.calls(operation="DescribeRegions")[-1]["seq"])
+
+    place.send("collection.dispatch_due", times=50)
+
+    late = "SELECT count(*) = 0 FROM migration_account WHERE role_checked_at < now() - interval '6 hours'"
+    place.one.wait_for(late)
+    place.wait_until_idle()
+    entered = Counter(call["account_id"] for call in place.sandbox.calls(operation="DescribeRegions", since=since))
+    assert entered == dict.fromkeys([fleets.CENTRAL, *place.accounts.values()], 1)
+    assert place.rows("SELECT count(*) FROM migration_scheduledrun WHERE job = 'collect-what-is-due'") == [(1,)]
+
+
+def wait_until_no_minute_ends() -> None:
+    """A tick is of its minute; the next one's would be another."""
+    while time.time() % 60 > 50:
+        time.sleep(0.5)
+
+
+def test_forged_messages_write_nothing(place):
+    """Runs without an approval, with a forged or an expired one, with a change that nobody approved; no runs at all."""
+    for name in FORGED:
+        place.send("enforcement.drive_run", place.begin(name), times=3)
+    for garbage in OTHERS:
+        place.send("enforcement.drive_run", garbage)
+    place.send("enforcement.drive_run")
+    place.send("enforcement.drive_run", 1, 2, 3)
+    place.send("enforcement.modify_metadata_options", "i-1")
+    place.send("enforcement.drive_run", 1, serializer="pickle")
+
+    place.begin("after-forgeries")
+    place.settled("after-forgeries")  # the workers are alive, and do what was approved
+
+    ids = ", ".join(str(place.runs[name]) for name in FORGED)
+    place.one.wait_for(f"SELECT count(*) = 0 FROM migration_run WHERE id IN ({ids}) AND state IN ('queued', 'running')")
+    assert place.rows(f"SELECT sum(writes) FROM migration_change WHERE run_id IN ({ids})") == [(0,)]
+    told = dict(
+        place.rows(
+            "SELECT a.name, r.state_reason FROM migration_run r JOIN migration_account a ON a.id = r.account_id"
+            f" WHERE r.id IN ({ids})"
+        )
+    )
+    assert told[ASKED].startswith("The request is not approved, so")
+    assert told[UNSIGNED].startswith("The request is not approved by as many")
+    assert told[EXPIRED].startswith("The approval has expired")
+    assert "changes failed" in told[ALTERED]
