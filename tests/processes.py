@@ -119,11 +119,11 @@ class House:
         wait_for_port(port)
         return process, f"http://{HOST}:{port}"
 
-    def worker(self, name: str = "worker") -> Process:
-        """Two processes that take messages, as on one host."""
+    def worker(self, name: str = "worker", *, processes: int = 2) -> Process:
+        """Two processes that take messages, as on one host; or as many as that."""
         celery = [sys.executable, "-m", "celery", "-A", "imdsdash"]
         return self.start(
-            name, *celery, "worker", "-Q", "collect,enforce,notify,celery", "-c", "2", "-l", "INFO", "--without-mingle",
+            name, *celery, "worker", "-Q", "collect,enforce,notify,celery", "-c", str(processes), "-l", "INFO", "--without-mingle",
             "--without-gossip", "-n", f"{name}@%h",
         )  # fmt: skip
 

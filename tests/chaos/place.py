@@ -106,6 +106,12 @@ class Place:
                     f"migration.tasks.{task}", args=args, queue=queue, ignore_result=True, connection=connection, **more
                 )
 
+    def start_a_patient_worker(self, name: str) -> None:
+        """Of four processes, whose leases are a minute long: what it has in hand stays its own."""
+        patience = {"IMDSDASH_LEASE_SECONDS": "60", "IMDSDASH_AWS_READ_TIMEOUT": "50"}
+        patient = House(self.one.folder, self.one.environment | patience, self.one.processes)
+        self.workers[name] = patient.worker(name, processes=4)
+
     def restart_the_ended(self) -> None:
         """As Docker's `restart: unless-stopped` does. Celery's worker ends when Redis goes away while it has a message
         in hand, once its tasks are done: kombu 5.7 cannot give the message back (kombu issue 582).
@@ -142,7 +148,7 @@ class Place:
         self.one.wait_for(f"SELECT count(*) >= {count} {changes}")
 
     def standing(self, name: str) -> list[Any]:
-        """All that is stored of a run and its changes, and all that was told of any."""
+        """All that is stored of a run and its changes, and all that was told of any account's."""
         run = self.runs[name]
         changes = self.rows(f"SELECT * FROM migration_change WHERE run_id = {run} ORDER BY id")
         told = self.rows("SELECT seq, object_type, object_id, verb FROM migration_auditevent ORDER BY seq")
@@ -194,7 +200,7 @@ def running(folder: Path, names: Iterable[str]) -> Iterator[Place]:
     try:
         more = {
             "DATABASE_URL": postgres.address, "REDIS_URL": redis.address, "IMDSDASH_EXTERNAL_ID": fleets.EXTERNAL_ID,
-            "IMDSDASH_LEASE_SECONDS": "5",
+            "IMDSDASH_LEASE_SECONDS": "8", "IMDSDASH_AWS_READ_TIMEOUT": "6",
         }  # fmt: skip
         House(folder, environment(folder, **more)).manage("migrate", "--verbosity", "0")
         with house(folder, _fleet(accounts), **more) as (one, sandbox):

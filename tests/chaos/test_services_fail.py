@@ -9,6 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -27,6 +28,8 @@ ASLEEP = {
     "asleep-before-aws": (WRITE, "before", 2),  # its call is under way for so long that another makes it again
     "asleep-after-aws": (WRITE, "after", 1),  # another finds it done by reading
 }
+# Where the other worker is at the very place of the sleeper when that one wakes: only the fence tells them apart.
+ABREAST = ("asleep-before-intent", "asleep-before-aws")
 STORIES = (*ASLEEP, "flushed", "no-redis", "late", "restarted", "fifty", "after-forgeries")
 OTHERS = (0, -1, 10**6, 10**30, "1; DROP TABLE migration_run", "", None, 1.5, [1], {"pk": 1}, {"$ne": 0})
 
@@ -45,13 +48,7 @@ def _nothing_unapproved(place: Place) -> Iterator[None]:
 
 
 def test_workers_that_slept_past_their_leases_change_nothing_when_they_wake(place):
-    place.sandbox.faults(
-        *(
-            {"kind": "barrier", "name": name, "operation": operation, "point": point, "times": 1}
-            | {"account_id": place.accounts[name]}
-            for name, (operation, point, _) in ASLEEP.items()
-        )
-    )
+    place.sandbox.faults(*sleep_points(place))
     place.begin(*ASLEEP)
     for name in ASLEEP:
         place.sandbox.wait_for_barrier(name)
@@ -60,9 +57,10 @@ def test_workers_that_slept_past_their_leases_change_nothing_when_they_wake(plac
     for worker in sleepers:
         place.workers[worker].stop()
     try:
-        place.workers["third"] = place.one.worker("third")
-        for name, (_, _, most) in ASLEEP.items():
-            place.settled(name, most=most)
+        place.start_a_patient_worker("third")
+        place.settled("asleep-after-aws")
+        for name in ABREAST:
+            place.sandbox.wait_for_barrier(f"{name}-again")
         before = [place.standing(name) for name in ASLEEP]
         for name in ASLEEP:
             place.sandbox.release(name, "continue")
@@ -71,12 +69,26 @@ def test_workers_that_slept_past_their_leases_change_nothing_when_they_wake(plac
             place.workers[worker].go_on()
     place.wait_until_idle(*sleepers)
 
+    assert [place.standing(name) for name in ASLEEP] == before
     logs = "".join(place.workers[worker].log.read_text() for worker in sleepers)
     assert logs.count('"lease_lost"') == 2, "two had an answer of AWS to record, and were turned away"
-    assert [place.standing(name) for name in ASLEEP] == before
+    for name in ABREAST:
+        place.sandbox.release(f"{name}-again", "continue")
     for name, (_, _, most) in ASLEEP.items():
         place.settled(name, most=most)
+    place.wait_until_idle("third")
     place.workers.pop("third").kill()
+
+
+def sleep_points(place: Place) -> list[dict[str, Any]]:
+    """A barrier for each sleeper, and one for who comes after it."""
+    rules = []
+    for name, (operation, point, _) in ASLEEP.items():
+        here = {"kind": "barrier", "operation": operation, "point": point, "account_id": place.accounts[name]}
+        rules.append(here | {"name": name, "times": 1})
+        if name in ABREAST:
+            rules.append(here | {"name": f"{name}-again", "times": 1, "after": 1})
+    return rules
 
 
 def test_a_run_survives_that_redis_forgets_everything(place):
