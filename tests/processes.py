@@ -123,8 +123,8 @@ class House:
         """Two processes that take messages, as on one host; or as many as that."""
         celery = [sys.executable, "-m", "celery", "-A", "imdsdash"]
         return self.start(
-            name, *celery, "worker", "-Q", "collect,enforce,notify,celery", "-c", str(processes), "-l", "INFO", "--without-mingle",
-            "--without-gossip", "-n", f"{name}@%h",
+            name, *celery, "worker", "-Q", "collect,enforce,notify,celery", "-c", str(processes), "-l", "INFO",
+            "--without-mingle", "--without-gossip", "-n", f"{name}@%h",
         )  # fmt: skip
 
     def beat(self) -> Process:

@@ -200,13 +200,13 @@ def running(folder: Path, names: Iterable[str]) -> Iterator[Place]:
     try:
         more = {
             "DATABASE_URL": postgres.address, "REDIS_URL": redis.address, "IMDSDASH_EXTERNAL_ID": fleets.EXTERNAL_ID,
-            "IMDSDASH_LEASE_SECONDS": "8", "IMDSDASH_AWS_READ_TIMEOUT": "6",
+            "IMDSDASH_LEASE_SECONDS": "7", "IMDSDASH_AWS_READ_TIMEOUT": "5",
         }  # fmt: skip
         House(folder, environment(folder, **more)).manage("migrate", "--verbosity", "0")
         with house(folder, _fleet(accounts), **more) as (one, sandbox):
+            workers = {name: one.worker(name) for name in ("first", "second")}  # they rise while the rest is prepared
             runs = one.ask(BEGIN)
             assert runs.keys() == accounts.keys()
-            workers = {name: one.worker(name) for name in ("first", "second")}
             for name in ("beat-one", "beat-two"):  # each with a timetable of its own
                 one.start(name, *CELERY, "beat", "-s", str(folder / name))
             place = Place(one, sandbox, redis, postgres, accounts, runs, workers)
