@@ -254,6 +254,41 @@ def test_a_paused_wave_does_not_stop_a_rollback(run, people):
     assert paused_because(run) == ""
 
 
+# --- a plan is read before each call, and parsed once ---------------------------------------------------------
+
+
+@pytest.fixture
+def read(monkeypatch) -> list:
+    """The plans that were parsed."""
+    parsed: list = []
+    digest = plans.digest
+    monkeypatch.setattr(guards, "_READ", {})
+    monkeypatch.setattr(plans, "digest", lambda plan: parsed.append(plan) or digest(plan))
+    return parsed
+
+
+def test_one_and_the_same_plan_is_parsed_once(run, read):
+    for _ in range(3):
+        assert paused_because(run) == ""
+
+    assert len(read) == 1
+
+
+def test_a_row_is_asked_for_its_plan_once(run, read, django_assert_num_queries):
+    request = afresh(run).request
+
+    with django_assert_num_queries(1):
+        assert guards.kept(request) is guards.kept(request)
+
+
+def test_no_more_plans_are_remembered_than_so_many(run, read, monkeypatch):
+    monkeypatch.setattr(guards, "MOST_READ", 2)
+    for number in range(5):
+        change_request(run, plan={"account_id": str(number)})
+        assert guards.kept(afresh(run).request).account_id == str(number)
+        assert len(guards._READ) <= 2
+
+
 # --- the failure budget ------------------------------------------------------------------------------------
 
 

@@ -66,45 +66,128 @@ def seen(**options) -> InstanceFact:
     return replace(FACT, options=replace(OPTIONS, **options))
 
 
+HOPS = {"HttpPutResponseHopLimit": 3}
+HOP_LIMIT, ENDPOINT = "HttpPutResponseHopLimit was 2 and is 3", "HttpEndpoint was enabled and is disabled"
+MOVED = "Changed since the plan was made: "
 BEFORE_WRITE = {
-    "as planned": (FACT, Finding.GO),
-    "not there": (None, Finding.GONE),
-    "terminated": (replace(FACT, instance_state="terminated"), Finding.ENDED),
-    "being terminated": (replace(FACT, instance_state="shutting-down"), Finding.ENDED),
-    "taken over by a service": (replace(FACT, operator_managed=True), Finding.MANAGED),
-    "already required": (seen(http_tokens="required"), Finding.ALREADY),
-    "hop limit moved": (seen(http_put_response_hop_limit=3), Finding.DRIFTED),
-    "endpoint closed": (seen(http_endpoint="disabled"), Finding.DRIFTED),
-    "ipv6 moved": (seen(http_protocol_ipv6="enabled"), Finding.DRIFTED),
-    "tags moved": (seen(instance_metadata_tags="enabled"), Finding.DRIFTED),
-    "required and hop limit moved": (seen(http_tokens="required", http_put_response_hop_limit=3), Finding.DRIFTED),
-    "AWS no longer says": (seen(http_tokens=None), Finding.DRIFTED),
-    "only the State differs": (seen(state="pending"), Finding.GO),
+    "as planned": (FACT, Finding.GO, ""),
+    "not there": (None, Finding.GONE, "AWS no longer shows this instance."),
+    "terminated": (replace(FACT, instance_state="terminated"), Finding.ENDED, "The instance is terminated."),
+    "being terminated": (
+        replace(FACT, instance_state="shutting-down"),
+        Finding.ENDED,
+        "The instance is shutting-down.",
+    ),
+    "taken over by a service": (
+        replace(FACT, operator_managed=True),
+        Finding.MANAGED,
+        "An AWS service runs this instance; it cannot be changed by us.",
+    ),
+    "already required": (seen(http_tokens="required"), Finding.ALREADY, "It already is what the plan wants."),
+    "hop limit moved": (seen(http_put_response_hop_limit=3), Finding.DRIFTED, f"{MOVED}{HOP_LIMIT}."),
+    "endpoint closed": (seen(http_endpoint="disabled"), Finding.DRIFTED, f"{MOVED}{ENDPOINT}."),
+    "ipv6 moved": (
+        seen(http_protocol_ipv6="enabled"),
+        Finding.DRIFTED,
+        f"{MOVED}HttpProtocolIpv6 was disabled and is enabled.",
+    ),
+    "tags moved": (
+        seen(instance_metadata_tags="enabled"),
+        Finding.DRIFTED,
+        f"{MOVED}InstanceMetadataTags was disabled and is enabled.",
+    ),
+    "required and hop limit moved": (
+        seen(http_tokens="required", http_put_response_hop_limit=3),
+        Finding.DRIFTED,
+        f"{MOVED}{HOP_LIMIT}, HttpTokens was optional and is required.",
+    ),
+    "AWS no longer says": (
+        seen(http_tokens=None),
+        Finding.DRIFTED,
+        f"{MOVED}HttpTokens was optional and is None.",
+    ),
+    "only the State differs": (seen(state="pending"), Finding.GO, ""),
 }
 
 
-@pytest.mark.parametrize(("fact", "finding"), BEFORE_WRITE.values(), ids=BEFORE_WRITE.keys())
-def test_a_fresh_read_decides_whether_to_write(fact, finding):
-    assert live.before_write(live=fact, before=BEFORE, send=SEND).finding is finding
+@pytest.mark.parametrize(("fact", "finding", "reason"), BEFORE_WRITE.values(), ids=BEFORE_WRITE.keys())
+def test_a_fresh_read_decides_whether_to_write(fact, finding, reason):
+    assert live.before_write(live=fact, before=BEFORE, send=SEND) == live.Sight(finding, reason)
 
 
+def test_what_is_sent_is_judged_as_a_whole():
+    """One field of two is there already: the plan knew neither that nor who did it."""
+    sight = live.before_write(live=seen(http_tokens="required"), before=BEFORE, send=SEND | HOPS)
+
+    assert sight == live.Sight(Finding.DRIFTED, f"{MOVED}HttpTokens was optional and is required.")
+
+
+READ_BACK = "and applied, read back from AWS."
 AFTER_WRITE = {
-    "applied": (seen(http_tokens="required"), Check.VERIFIED),
-    "not there yet": (None, Check.WAIT),
-    "terminated meanwhile": (replace(FACT, instance_state="terminated"), Check.GONE),
-    "a lagging replica": (FACT, Check.WAIT),
-    "pending": (seen(http_tokens="required", state="pending"), Check.WAIT),
+    "applied": (seen(http_tokens="required"), SEND, Check.VERIFIED, f"Required {READ_BACK}"),
+    "not there yet": (None, SEND, Check.WAIT, "AWS does not show the instance; it may be a lagging read."),
+    "terminated meanwhile": (
+        replace(FACT, instance_state="terminated"),
+        SEND,
+        Check.GONE,
+        "The instance is terminated.",
+    ),
+    "a lagging replica": (FACT, SEND, Check.WAIT, "AWS still shows HttpTokens=optional."),
+    "of two the one is there": (
+        seen(http_tokens="required"),
+        SEND | HOPS,
+        Check.WAIT,
+        "AWS still shows HttpPutResponseHopLimit=2.",
+    ),
+    "of two none is there": (
+        FACT,
+        SEND | HOPS,
+        Check.WAIT,
+        "AWS still shows HttpTokens=optional, HttpPutResponseHopLimit=2.",
+    ),
+    "pending": (
+        seen(http_tokens="required", state="pending"),
+        SEND,
+        Check.WAIT,
+        "AWS has accepted it and has not applied it yet.",
+    ),
     "pending on a stopped instance": (
         replace(seen(http_tokens="required", state="pending"), instance_state="stopped"),
+        SEND,
         Check.VERIFIED,
+        "Required; the instance is stopped and takes it at its next start.",
     ),
-    "something else moved": (seen(http_tokens="required", http_endpoint="disabled"), Check.DISTURBED),
+    "applied on a stopped instance": (
+        replace(seen(http_tokens="required"), instance_state="stopped"),
+        SEND,
+        Check.VERIFIED,
+        f"Required {READ_BACK}",
+    ),
+    "something else moved": (
+        seen(http_tokens="required", http_endpoint="disabled"),
+        SEND,
+        Check.DISTURBED,
+        f"Required now, but something else moved too: {ENDPOINT}.",
+    ),
+    "two others moved": (
+        seen(http_tokens="required", http_endpoint="disabled", http_put_response_hop_limit=3),
+        SEND,
+        Check.DISTURBED,
+        f"Required now, but something else moved too: {HOP_LIMIT}, {ENDPOINT}.",
+    ),
+    "put back": (FACT, {"HttpTokens": "optional"}, Check.VERIFIED, f"Sent (HttpTokens=optional) {READ_BACK}"),
+    "two were sent": (
+        seen(http_put_response_hop_limit=3),
+        {"HttpTokens": "optional"} | HOPS,
+        Check.VERIFIED,
+        f"Sent (HttpTokens=optional, HttpPutResponseHopLimit=3) {READ_BACK}",
+    ),
 }
 
 
-@pytest.mark.parametrize(("fact", "check"), AFTER_WRITE.values(), ids=AFTER_WRITE.keys())
-def test_a_fresh_read_decides_whether_it_is_done(fact, check):
-    assert live.after_write(live=fact, before=BEFORE, send=SEND)[0] is check
+@pytest.mark.parametrize(("fact", "send", "check", "reason"), AFTER_WRITE.values(), ids=AFTER_WRITE.keys())
+def test_a_fresh_read_decides_whether_it_is_done(fact, send, check, reason):
+    assert live.after_write(live=fact, before=BEFORE, send=send) == (check, reason)
 
 
 @pytest.mark.parametrize(
