@@ -262,8 +262,13 @@ def read(monkeypatch) -> list:
     """The plans that were parsed."""
     parsed: list = []
     digest = plans.digest
+
+    def parse(plan) -> str:
+        parsed.append(plan)
+        return digest(plan)
+
     monkeypatch.setattr(guards, "_READ", {})
-    monkeypatch.setattr(plans, "digest", lambda plan: parsed.append(plan) or digest(plan))
+    monkeypatch.setattr(plans, "digest", parse)
     return parsed
 
 

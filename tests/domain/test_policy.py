@@ -2,12 +2,13 @@
 
 import json
 from datetime import time
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migration.domain.policy import Terms, as_plan, narrowest, of_plan
+from migration.domain.policy import Terms, as_plan, narrowest, of_plan, problem, words
 from migration.domain.windows import LONGEST, Window
 from migration.enums import Emergency
 
@@ -113,7 +114,111 @@ def test_a_plan_gives_back_the_terms_it_was_given_through_json(terms):
 
 
 def test_a_plan_from_before_there_were_policies_has_the_cautious_terms():
-    terms = of_plan({})
+    """No canary was promised, so none is waited for."""
+    assert of_plan({}) == Terms(
+        quorum=1, one_click=0, max_failures=2, canary_minutes=0, watch_hours=24, max_rejecting=0,
+        emergency=Emergency.NOBODY, window=None, place="", policy_id=None,
+    )  # fmt: skip
 
-    assert (terms.quorum, terms.one_click, terms.emergency, terms.window) == (1, 0, Emergency.NOBODY, None)
-    assert (terms.canary_minutes, terms.policy_id) == (0, None)  # no canary was promised, so none is waited for
+
+def test_without_a_policy_one_person_approves_and_nothing_goes_on_one_click():
+    terms = Terms()
+
+    assert (terms.quorum, terms.one_click, terms.max_failures, terms.canary_minutes) == (1, 0, 2, 30)
+    assert (terms.watch_hours, terms.max_rejecting, terms.emergency, terms.window) == (24, 0, Emergency.NOBODY, None)
+    assert (terms.place, terms.policy_id) == ("", None)
+
+
+def test_a_plan_holds_plain_words_and_numbers():
+    window = Window("Europe/Berlin", (5, 6), time(6, 5), 90)
+
+    assert as_plan(Terms(window=window, place="Root/Prod", policy_id=7)) == {
+        "quorum": 1,
+        "one_click": 0,
+        "max_failures": 2,
+        "canary_minutes": 30,
+        "watch_hours": 24,
+        "max_rejecting": 0,
+        "emergency": "nobody",
+        "window": {"zone": "Europe/Berlin", "days": [5, 6], "start": "06:05", "minutes": 90},
+        "place": "Root/Prod",
+        "policy": 7,
+    }
+
+
+# --- what is refused, and what is read -------------------------------------------------------------------
+
+BOUNDS = {
+    "quorum": (1, 9, "Approvals", "1 to 9"),
+    "one_click": (0, 10_000, "One click", "0 to 10,000"),
+    "max_failures": (0, 1_000, "Failures", "0 to 1,000"),
+    "canary_minutes": (0, 1_440, "Canary", "0 to 1,440"),
+    "watch_hours": (1, 720, "Watch", "1 to 720"),
+    "max_rejecting": (0, 1_000, "Refused calls", "0 to 1,000"),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_each_number_has_a_least_and_a_most(name):
+    least, most, label, span = BOUNDS[name]
+
+    assert [problem(with_number(name, value)) for value in (least, most)] == ["", ""]
+    for value in (least - 1, most + 1):
+        assert problem(with_number(name, value)) == f"“{label}” is {value:,}; it must be {span}."
+
+
+def with_number(name: str, value: int) -> Terms:
+    fields: dict[str, Any] = {name: value}
+    return Terms(**fields)
+
+
+@pytest.mark.parametrize("start", [time(9, 30, 1), time(9, 30, 0, 1)])
+def test_a_window_opens_on_a_whole_minute(start):
+    window = Window("UTC", (0,), start, 60)
+
+    assert problem(Terms(window=window)) == f"A window opens on a whole minute, not at {start}."
+
+
+def test_a_window_is_looked_at_with_the_terms():
+    assert problem(Terms(window=Window("UTC", (0,), time(9, 30), 60))) == ""
+    assert problem(Terms(window=Window("UTC", (), time(9, 30), 60))).startswith("It opens on no day")
+
+
+def test_terms_are_read_as_words():
+    assert words(Terms()) == {
+        "Approvals": "by one person",
+        "One click": "never",
+        "Failures": "a run pauses beyond 2",
+        "Canary": "30 min to show data",
+        "Watch": "24 h after the change",
+        "Refused calls": "a wave pauses beyond 0 instances with them",
+        "Emergency": "nobody puts back alone",
+        "Change window": "always open",
+    }
+
+
+def test_other_terms_are_read_as_words():
+    terms = Terms(
+        quorum=3, one_click=1, max_failures=1000, canary_minutes=0, watch_hours=720, max_rejecting=1,
+        window=Window("UTC", (5,), time(9), 60), emergency=Emergency.OWNER,
+    )  # fmt: skip
+
+    assert words(terms) == {
+        "Approvals": "by 3 different people",
+        "One click": "up to 1 instance",
+        "Failures": "a run pauses beyond 1,000",
+        "Canary": "only verified, not watched",
+        "Watch": "720 h after the change",
+        "Refused calls": "a wave pauses beyond 1 instance with them",
+        "Emergency": "who requested or approved a run may put it back alone",
+        "Change window": "Saturday 09:00 for 1 h, UTC",
+    }
+
+
+def test_the_largest_terms_are_read_as_words():
+    found = words(Terms(one_click=10_000, canary_minutes=1_440, max_rejecting=1_000, emergency=Emergency.STEERING))
+
+    assert found["One click"] == "up to 10,000 instances"
+    assert found["Canary"] == "1,440 min to show data"
+    assert found["Refused calls"] == "a wave pauses beyond 1,000 instances with them"
+    assert found["Emergency"] == "everybody who may steer runs may put one back alone"
