@@ -41,7 +41,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_unapproved(place: Place) -> Iterator[None]:
+def _all_workers_before_and_nothing_unapproved_after(place: Place) -> Iterator[None]:
+    place.wait_until_idle()  # one that lost its Redis in the story before may end only now
     yield
     place.sandbox.faults()
     place.nothing_unapproved()
