@@ -204,6 +204,6 @@ def test_forged_messages_write_nothing(place):
         )
     )
     assert told[ASKED].startswith("The request is not approved, so")
-    assert told[UNSIGNED].startswith("The request is not approved by as many")
+    assert told[UNSIGNED].startswith("Fewer people than it takes stand behind the request")
     assert told[EXPIRED].startswith("The approval has expired")
     assert "changes failed" in told[ALTERED]
