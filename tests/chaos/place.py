@@ -106,12 +106,6 @@ class Place:
                     f"migration.tasks.{task}", args=args, queue=queue, ignore_result=True, connection=connection, **more
                 )
 
-    def start_a_patient_worker(self, name: str) -> None:
-        """Of four processes, whose leases are a minute long: what it has in hand stays its own."""
-        patience = {"IMDSDASH_LEASE_SECONDS": "60", "IMDSDASH_AWS_READ_TIMEOUT": "50"}
-        patient = House(self.one.folder, self.one.environment | patience, self.one.processes)
-        self.workers[name] = patient.worker(name, processes=4)
-
     def restart_the_ended(self) -> None:
         """As Docker's `restart: unless-stopped` does. Celery's worker ends when Redis goes away while it has a message
         in hand, once its tasks are done: kombu 5.7 cannot give the message back (kombu issue 582).
@@ -146,6 +140,12 @@ class Place:
     def wait_for_a_write(self, name: str, count: int = 1) -> None:
         changes = f"FROM migration_change WHERE run_id = {self.runs[name]} AND writes > 0"
         self.one.wait_for(f"SELECT count(*) >= {count} {changes}")
+
+    def let_time_pass(self, name: str) -> None:
+        """The leases of the run and its changes run out, as if their minute had passed."""
+        run = self.runs[name]
+        self.change(f"UPDATE migration_change SET lease_expires_at = now() WHERE run_id = {run} AND lease_owner <> ''")
+        self.change(f"UPDATE migration_run SET driver_expires_at = now() WHERE id = {run}")
 
     def standing(self, name: str) -> list[Any]:
         """All that is stored of a run and its changes, and all that was told of any account's."""
@@ -200,7 +200,7 @@ def running(folder: Path, names: Iterable[str]) -> Iterator[Place]:
     try:
         more = {
             "DATABASE_URL": postgres.address, "REDIS_URL": redis.address, "IMDSDASH_EXTERNAL_ID": fleets.EXTERNAL_ID,
-            "IMDSDASH_LEASE_SECONDS": "7", "IMDSDASH_AWS_READ_TIMEOUT": "5",
+            "IMDSDASH_LEASE_SECONDS": "60", "IMDSDASH_AWS_READ_TIMEOUT": "50",  # no call that is held is given up
         }  # fmt: skip
         House(folder, environment(folder, **more)).manage("migrate", "--verbosity", "0")
         with house(folder, _fleet(accounts), **more) as (one, sandbox):

@@ -58,7 +58,9 @@ def test_workers_that_slept_past_their_leases_change_nothing_when_they_wake(plac
     for worker in sleepers:
         place.workers[worker].stop()
     try:
-        place.start_a_patient_worker("third")
+        for name in ASLEEP:
+            place.let_time_pass(name)
+        place.workers["third"] = place.one.worker("third", processes=4)
         place.settled("asleep-after-aws")
         for name in ABREAST:
             place.sandbox.wait_for_barrier(f"{name}-again")
@@ -103,6 +105,7 @@ def test_a_run_survives_that_redis_forgets_everything(place):
         client.flushall()
     place.sandbox.faults()
     place.sandbox.release("hold", "drop")
+    place.let_time_pass("flushed")
     try:
         place.settled("flushed", most=2)
     finally:
@@ -135,6 +138,7 @@ def test_a_call_whose_answer_came_while_postgresql_was_away_is_found_by_reading(
     place.sandbox.release(name, "continue")
     time.sleep(1)  # the worker has its answer, and nowhere to write it
     place.postgres.start()
+    place.let_time_pass(name)
 
     place.settled(name)
 
