@@ -58,7 +58,7 @@ def closes(window: Window | None, now: datetime) -> datetime | None:
 def opens_next(window: Window, now: datetime) -> datetime:
     """The first opening after `now`, UTC. `now` itself when it is open."""
     if is_open(window, now):
-        return now
+        return now.astimezone(UTC)
     return min(opens for opens, _ in _around(window, now) if opens > now)
 
 
