@@ -191,7 +191,7 @@ def test_terms_are_read_as_words():
         "Failures": "a run pauses beyond 2",
         "Canary": "30 min to show data",
         "Watch": "24 h after the change",
-        "Refused calls": "a wave pauses beyond 0 instances with them",
+        "Refused calls": "a run and its wave pause beyond 0 instances with them",
         "Emergency": "nobody puts back alone",
         "Change window": "always open",
     }
@@ -209,7 +209,7 @@ def test_other_terms_are_read_as_words():
         "Failures": "a run pauses beyond 1,000",
         "Canary": "only verified, not watched",
         "Watch": "720 h after the change",
-        "Refused calls": "a wave pauses beyond 1 instance with them",
+        "Refused calls": "a run and its wave pause beyond 1 instance with them",
         "Emergency": "who requested or approved a run may put it back alone",
         "Change window": "Saturday 09:00 for 1 h, UTC",
     }
@@ -220,5 +220,5 @@ def test_the_largest_terms_are_read_as_words():
 
     assert found["One click"] == "up to 10,000 instances"
     assert found["Canary"] == "1,440 min to show data"
-    assert found["Refused calls"] == "a wave pauses beyond 1,000 instances with them"
+    assert found["Refused calls"] == "a run and its wave pause beyond 1,000 instances with them"
     assert found["Emergency"] == "everybody who may steer runs may put one back alone"
