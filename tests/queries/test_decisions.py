@@ -231,7 +231,7 @@ def test_an_emergency_carries_a_rollback_where_the_policy_gives_the_right(clicke
 
 @pytest.fixture
 def run(waiting, people):
-    """Asked for by edith, decided by bea."""
+    """Asked for by edith, approved by adam, decided by bea."""
     for name in ("adam", "bea"):
         requests.approve(request=waiting, by=people[name], comment="", version=waiting.version, now=NOW)
     return Run.objects.select_related("account", "request").get()
@@ -240,7 +240,7 @@ def run(waiting, people):
 RIGHTS = [
     ("edith", Emergency.OWNER, True),
     ("bea", Emergency.OWNER, True),
-    ("adam", Emergency.OWNER, False),
+    ("adam", Emergency.OWNER, True),
     ("ellen", Emergency.OWNER, False),
     ("ellen", Emergency.STEERING, True),
     ("adam", Emergency.STEERING, True),
@@ -252,6 +252,13 @@ RIGHTS = [
 @pytest.mark.parametrize(("name", "right", "may"), RIGHTS)
 def test_the_policy_says_who_may_put_back_alone(run, people, name, right, may):
     assert decisions.may_use_emergency(people[name], run, right) is may
+
+
+@pytest.mark.parametrize("fields", [{"void_at": NOW}, {"decision": Decision.REJECT}], ids=["taken back", "a rejection"])
+def test_an_approval_that_does_not_count_lets_nobody_put_back_alone(run, people, fields):
+    Approval.objects.filter(approver=people["adam"]).update(**fields)
+
+    assert not decisions.may_use_emergency(people["adam"], run, Emergency.OWNER)
 
 
 @pytest.mark.parametrize("right", [Emergency.OWNER, Emergency.STEERING])
