@@ -37,7 +37,7 @@ from tests.stateful.aws import UNSAID, Clock, JournalingAws, Killed, standing_in
 
 ENOUGH = 10_000
 STEPS = int(os.environ.get("IMDSDASH_SOAK_STEPS", ENOUGH))
-EACH, USUAL = 50, 72  # rules of one story at most; steps of one mostly, since many a rule takes several
+EACH, USUAL = 50, 85  # rules of one story at most; steps of one mostly, since many a rule takes several
 PEOPLE = {
     "ellen": Role.ENGINEER, "edith": Role.ENGINEER, "vera": Role.VIEWER,
     "adam": Role.APPROVER, "bea": Role.APPROVER, "carl": Role.ADMIN, "dora": Role.ADMIN,
@@ -236,8 +236,11 @@ class Enforcement(RuleBasedStateMachine):
         if request is not None:
             self.attempt(getattr(requests, act), request=request, by=self.people[by], version=request.version)
 
-    @rule(by=person, at=place)
+    @rule(by=st.sampled_from([*APPROVERS, "edith", "vera"]), at=place)
     def reject(self, by, at):
+        if self.request(at, RequestState.REQUESTED) is None:
+            self.draft("ellen", [])
+            self.submit("edith", at)
         request = self.request(at, RequestState.REQUESTED)
         if request is not None:
             self.attempt(requests.reject, request=request, by=self.people[by], comment="no", version=request.version)
