@@ -28,18 +28,24 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("house")
 
-# Where the time goes: most of it is waiting for processes and browsers, in few tests.
+# Where the time goes, the longest first.
 LONG = (
+    "tests/stateful/",
+    "tests/chaos/test_services_fail.py",
+    "tests/browser/test_pages.py",
+    "tests/benchmarks/test_measures.py",
     "tests/browser/",
     "tests/chaos/",
     "tests/journeys/",
-    "tests/benchmarks/",
     "tests/management/",
     "tests/actions/test_upgrade.py",
-    "tests/actions/test_usage.py",
-    "tests/tasks/test_enforcement",
     "tests/tasks/test_isolation.py",
+    "tests/tasks/test_enforcement",
     "tests/tasks/test_linked",
+    "tests/tasks/",
+    "tests/benchmarks/",
+    "tests/actions/test_usage.py",
+    "tests/views/test_permissions.py",
 )
 
 
@@ -48,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]):
     """What takes long begins first; begun last, it would leave one worker alone with it. With --no-loadscope-reorder:
     xdist by itself begins with the files that have most tests, and the longest have few.
     """
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(key=lambda item: next((place for place, name in enumerate(LONG) if item.nodeid.startswith(name)), 99))
 
 
 @pytest.fixture(autouse=True)
