@@ -16,6 +16,7 @@ from migration.actions.refusals import may, told
 from migration.domain import ladder
 from migration.domain import plan as plans
 from migration.domain import policy as policies
+from migration.domain.live import OPTIONS
 from migration.domain.permissions import Action
 from migration.domain.plan import Key, Scope
 from migration.enums import ACTIVE_RUN, SETTLED, ChangeState, RequestKind, RequestState, ResourceKind, RunState
@@ -175,11 +176,12 @@ def _moved(change: Change, row: Instance, send: dict[str, Any]) -> tuple[str, st
     live, after = options_of(row).as_aws(), _left_at(change)
     if change.after is None and all(live[name] == change.before.get(name) for name in send):
         return NOT_DONE, "unsettled"
-    moved = [name for name in send if live[name] != after.get(name)]
+    # Also of what is not sent: the write would find it drifted, and skip the instance.
+    moved = [name for name in OPTIONS if name in after and live[name] != after[name]]
     if not moved:
         return None
     told = ", ".join(f"{name} is {live[name]}, we left it at {after.get(name)}" for name in moved)
-    return f"Changed by others since: {told}. It is not overwritten.", "conflict"
+    return f"Changed since: {told}. It is not overwritten.", "conflict"
 
 
 def _left_at(change: Change) -> dict[str, Any]:

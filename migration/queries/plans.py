@@ -32,7 +32,7 @@ TITLES = {
 }
 LEFT_OUT = {
     "left_out": "Left out by hand",
-    "conflict": "Changed by others since",
+    "conflict": "In conflict with what stands there",
     "later": "Changed by a later run",
     "unsettled": "Outcome not known",
     "locked": "Locked by AWS settings",

@@ -118,6 +118,20 @@ def test_what_is_seen_to_differ_is_listed_as_a_conflict(aws, ellen):
     assert "HttpTokens is optional, we left it at required" in draft.plan["excluded"][0]["reason"]
 
 
+def test_a_conflict_is_also_what_others_changed_beside_what_would_be_sent(aws, ellen):
+    _, run = begin(aws)
+    drive(run)
+    drifted = Instance.objects.first()
+    Instance.objects.filter(pk=drifted.pk).update(http_put_response_hop_limit=3)
+
+    draft = rollback.draft(run=run, by=ellen, now=timezone.now())
+
+    (conflict,) = draft.plan["excluded"]
+    assert (conflict["instance_id"], conflict["status"]) == (drifted.instance_id, "conflict")
+    assert "HttpPutResponseHopLimit is 3, we left it at 1" in conflict["reason"]
+    assert drifted.instance_id not in {item["instance_id"] for item in draft.plan["changes"]}
+
+
 @pytest.mark.parametrize(
     ("managed", "why"), [("account", "Lift it first"), ("declarative-policy", "A declarative policy")]
 )
