@@ -16,13 +16,12 @@ from migration.actions.queueing import queue
 from migration.actions.refusals import may, refuse, told
 from migration.domain import ladder
 from migration.domain import plan as plans
-from migration.domain import policy as policies
 from migration.domain.permissions import Action, right_to_plan
 from migration.domain.words import some
 from migration.enums import LOOSENS, Decision, RequestKind, RequestState, Severity
 from migration.models import Approval, EnforcementRequest, Policy, Run
 from migration.queries import decisions
-from migration.queries.policies import terms_for
+from migration.queries.policies import moved_on, terms_for
 from migration.queries.rungs import enforcement_harms
 
 __all__ = ["approve", "draft_plan", "expire", "reject", "reopen", "submit", "take_back", "withdraw"]
@@ -204,8 +203,7 @@ def _as_signed(request: EnforcementRequest, *, by: User, now: datetime) -> None:
     for region in sorted(enforcing):
         if harm := enforcement_harms(request.account, region, now=now):
             raise refuse(request, f"{region}: {harm} Nothing was changed.", by=by, now=now)
-    under = request.plan.get("policy")
-    if under and under != policies.as_plan(terms_for(request.account)):
+    if moved_on(request):
         said = "The policy of this account has changed since the plan was made. Make a new plan; nothing was changed."
         raise refuse(request, said, by=by, now=now)
 

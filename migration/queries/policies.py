@@ -8,10 +8,10 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from migration.domain.permissions import Action
-from migration.domain.policy import Terms, narrowest, words
+from migration.domain.policy import Terms, as_plan, narrowest, words
 from migration.domain.windows import Window
 from migration.enums import Emergency, PolicyState
-from migration.models import Account, Brake, Policy
+from migration.models import Account, Brake, EnforcementRequest, Policy
 from migration.queries.access import Person, can, can_in, everything, visible_accounts
 
 
@@ -39,6 +39,12 @@ def terms_for(account: Account) -> Terms:
     rows = Policy.objects.filter(state=PolicyState.ACTIVE).select_related("account")
     places = [(row.account.account_id if row.account else "", row.ou_path, terms_of(row)) for row in rows]
     return narrowest(places, account_id=account.account_id, ou_path=account.ou_path) or defaults()
+
+
+def moved_on(request: EnforcementRequest) -> bool:
+    """Has the policy of the account changed since the plan was made? Then nobody carries it out any more."""
+    told = request.plan.get("policy")
+    return bool(told) and told != as_plan(terms_for(request.account))
 
 
 def defaults() -> Terms:

@@ -188,7 +188,9 @@ def advice(error_class: str) -> str:
 
 @register.filter
 def duration(seconds: int) -> str:
-    """As a person says it: 40 s, 12 min, 3 h 20 min."""
+    """As a person says it: under 1 s, 40 s, 12 min, 3 h 20 min."""
+    if seconds < 1:
+        return "under 1 s"
     if seconds < 60:  # noqa: PLR2004
         return f"{seconds} s"
     minutes = round(seconds / 60)

@@ -100,17 +100,34 @@ def plan_actions(
     plan: Plan,
     signing: Signing,
     expired: bool,
+    moved_on: bool = False,
     emergency: bool = False,
     one_click: bool = False,
 ) -> PlanActions:
-    """By state, role and four eyes. The actions check all of it again."""
-    if expired and request.state in {RequestState.DRAFT, RequestState.REQUESTED}:
+    """By state, role and four eyes. The actions check all of it again. `moved_on`: the policy has."""
+    is_open = request.state in {RequestState.DRAFT, RequestState.REQUESTED}
+    if expired and is_open:
         return PlanActions("This plan is past its expiry and cannot go on. Make a new one from the account's page.")
+    if moved_on and is_open:
+        return _moved_on(user, request)
     if request.state == RequestState.DRAFT:
         return _draft(user, request, plan, emergency=emergency, one_click=one_click)
     if request.state == RequestState.REQUESTED:
         return _requested(user, request, plan, signing)
     return PlanActions(_closed(request))
+
+
+def _moved_on(user: User, request: EnforcementRequest) -> PlanActions:
+    """Nothing but giving it up, which makes room for a new one."""
+    withdraw = None
+    if can(user, right_to_plan(RequestKind(request.kind)), request.account):
+        label = "Discard draft" if request.state == RequestState.DRAFT else "Withdraw request"
+        withdraw = ButtonContext(label, reverse("withdraw_plan", args=[request.pk]), tone="quiet")
+    return PlanActions(
+        "The policy of this account has changed since the plan was made, so it cannot go on. Make a new plan under "
+        "the policy that holds now.",
+        withdraw=withdraw,
+    )
 
 
 def _draft(user: User, request: EnforcementRequest, plan: Plan, *, emergency: bool, one_click: bool) -> PlanActions:

@@ -23,7 +23,7 @@ from migration.forms import (
 from migration.models import EnforcementRequest
 from migration.queries import decisions, plans
 from migration.queries.access import can
-from migration.queries.policies import terms_for
+from migration.queries.policies import moved_on, terms_for
 from migration.tasks.enforcement import nudge_run
 from migration.views import buttons, confirming
 from migration.views.access import SignedIn, allowed, planned_for, request_for
@@ -38,8 +38,12 @@ def plan(request: SignedIn, pk: int) -> HttpResponse:
     return _show(request, request_for(request.user, Action.VIEW, pk))
 
 
-def _show(request: SignedIn, found: EnforcementRequest, *, text: str = "", status: int = 200) -> HttpResponse:
-    """The plan's page; `text` is what the person had typed when the request was refused."""
+def _show(
+    request: SignedIn, found: EnforcementRequest, *, text: str = "", urgent: str | None = None, status: int = 200
+) -> HttpResponse:
+    """The plan's page; `text` is what the person had typed when the request was refused, `urgent` what was typed as
+    the reason of an emergency.
+    """
     now, read = timezone.now(), plans.read(found)
     expired = found.expires_at <= now
     signing = plans.signing(found, request.user)
@@ -58,16 +62,20 @@ def _show(request: SignedIn, found: EnforcementRequest, *, text: str = "", statu
             plan=read,
             signing=signing,
             expired=expired,
+            moved_on=moved_on(found),
             emergency=_emergency(request, found),
             one_click=one_click is not None,
         ),
         "signing": signing,
         "too_few": undecided and signing.too_few and one_click is None,
         "one_click": one_click,
-        "submit_form": SubmitForm(initial={"version": found.version, "reason": text or found.reason}),
-        "approve_form": ApproveForm(initial={"version": found.version, "comment": text}),
-        "emergency_form": EmergencyForm(initial={"version": found.version, "reason": text}),
-        "edit_form": EditForm(initial={"version": found.version}),
+        "submit_form": SubmitForm(auto_id="ask-%s", initial={"version": found.version, "reason": text or found.reason}),
+        "approve_form": ApproveForm(auto_id="approve-%s", initial={"version": found.version, "comment": text}),
+        "emergency_form": EmergencyForm(
+            auto_id="emergency-%s", initial={"version": found.version, "reason": urgent or ""}
+        ),
+        "in_a_hurry": urgent is not None,
+        "edit_form": EditForm(auto_id="edit-%s", initial={"version": found.version}),
         "asks_password": confirming.needs_password(request),
         "approvals": plans.signatures(found),
         "edits": plans.edits(found),
@@ -86,10 +94,11 @@ def _emergency(request: SignedIn, found: EnforcementRequest) -> bool:
     return decisions.may_use_emergency(request.user, found.undoes, terms_for(found.account).emergency)
 
 
-def _refused(request: SignedIn, pk: int, sentence: str, *, text: str = "") -> HttpResponse:
+def _refused(request: SignedIn, pk: int, sentence: str, *, text: str = "", urgent: str | None = None) -> HttpResponse:
     """Say why, on the same page as it is now, with the typed words kept."""
     messages.error(request, sentence)
-    return _show(request, request_for(request.user, Action.VIEW, pk), text=text, status=CONFLICT)
+    found = request_for(request.user, Action.VIEW, pk)
+    return _show(request, found, text=text, urgent=urgent, status=CONFLICT)
 
 
 @require_POST
@@ -175,16 +184,16 @@ def roll_back_now(request: SignedIn, pk: int) -> HttpResponse:
     """The emergency right."""
     found, form = request_for(request.user, Action.STEER, pk), EmergencyForm(request.POST)
     if not form.is_valid():
-        return _refused(request, pk, first_error(form), text=form.data.get("reason", ""))
+        return _refused(request, pk, first_error(form), urgent=form.data.get("reason", ""))
     said = form.cleaned_data
     if objection := confirming.objection(request, form, found):
-        return _refused(request, pk, objection, text=said["reason"])
+        return _refused(request, pk, objection, urgent=said["reason"])
     try:
         run = requests.roll_back_now(
             request=found, by=request.user, reason=said["reason"], version=said["version"], now=timezone.now()
         )
     except Refused as refusal:
-        return _refused(request, pk, str(refusal), text=said["reason"])
+        return _refused(request, pk, str(refusal), urgent=said["reason"])
     nudge_run(run.pk)
     messages.success(request, "Putting back has begun. Everybody has been told.")
     return redirect("run", run.pk)

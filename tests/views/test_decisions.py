@@ -1,5 +1,6 @@
 """From the Enforce button to the run: what each person sees, presses and is told."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,11 +8,11 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from migration.actions import requests
+from migration.actions import requests, rollback
 from migration.actions.errors import Refused, Stale
 from migration.domain.plan import canonical
 from migration.enums import ChangeState, RequestState, Role, RunState, Status
-from migration.models import EnforcementRequest, Grant, Policy, Run
+from migration.models import EnforcementRequest, Grant, Instance, Policy, Run
 from tests import factories
 from tests.factories import NOW
 from tests.views.conftest import change_of, plan_for, request_of, run_of
@@ -420,3 +421,54 @@ def test_one_click_starts_the_run_and_names_the_policy(small, as_, monkeypatch):
     assert nudged == [run.pk]
     page = text(as_("viewer").get(reverse("run", args=[run.pk])))
     assert "on one click, by policy" in page
+
+
+# --- putting back ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def back(cast):
+    """A draft that puts a run back, in an account whose policy gives everybody who steers the emergency right."""
+    account = factories.account(name="small")
+    factories.policy(account=account, by=cast["admin"], decided_by=factories.user("second", Role.ADMIN),
+                     emergency="steering")  # fmt: skip
+    decider = factories.user("decider", Role.APPROVER)
+    done = run_of(
+        request_of(account, cast["engineer"], RequestState.APPROVED, decided_by=decider, decided_at=NOW), RunState.DONE
+    )
+    change = change_of(done, ChangeState.VERIFIED)
+    Instance.objects.filter(pk=change.instance_id).update(http_tokens="required")
+    return rollback.draft(run=done, by=cast["engineer"], now=NOW)
+
+
+def test_no_two_fields_of_a_draft_share_an_id(back, as_):
+    page = text(as_("engineer").get(reverse("plan", args=[back.pk])))
+
+    ids = re.findall(r'<(?:textarea|input|select)[^>]* id="([^"]+)"', page)
+    assert {"ask-reason", "edit-reason", "emergency-reason"} <= set(ids)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'<label[^>]* for="([^"]+)"', page)) <= set(ids)
+
+
+def test_a_refused_emergency_keeps_its_words_in_its_own_open_box(back, as_):
+    answer = as_("engineer").post(
+        reverse("roll_back_now", args=[back.pk]), {"version": 0, "reason": "typed words", "typed": "another"}
+    )
+
+    assert answer.status_code == 409
+    assert answer.context["emergency_form"]["reason"].value() == "typed words"
+    assert answer.context["submit_form"]["reason"].value() == ""
+    assert '<details class="group emergency" open>' in text(answer)
+
+
+@pytest.mark.parametrize(("state", "label"), [("draft", "Discard draft"), ("requested", "Withdraw request")])
+def test_a_plan_under_a_policy_that_no_longer_holds_says_so_and_can_only_be_given_up(back, as_, cast, state, label):
+    Policy.objects.update(emergency="nobody")
+    asked = {"requested_by": cast["engineer"], "requested_at": NOW} if state == "requested" else {}
+    EnforcementRequest.objects.filter(pk=back.pk).update(state=state, **asked)
+
+    actions = as_("admin").get(reverse("plan", args=[back.pk])).context["actions"]
+
+    assert "has changed since the plan was made" in actions.sentence
+    assert actions.withdraw.label == label
+    assert [actions.submit, actions.edit, actions.emergency, actions.approve, actions.reject] == [None] * 5
