@@ -142,6 +142,10 @@ class Sandbox:
         query = "&".join(f"{name}={value}" for name, value in filters.items())
         return self._ask("GET", f"calls?{query}")["calls"]
 
+    def instances(self, account_id: str, region: str) -> list[dict[str, Any]]:
+        """As the sandbox knows them, with all of their options."""
+        return self._ask("GET", f"instances/{account_id}/{region}")["instances"]
+
     def faults(self, *rules: dict[str, Any]) -> None:
         self._ask("PUT", "faults", {"rules": list(rules)})
 
