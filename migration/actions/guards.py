@@ -16,7 +16,7 @@ from migration.domain import ladder, rollout, windows
 from migration.domain import plan as plans
 from migration.domain import policy as policies
 from migration.domain.plan import Key
-from migration.domain.words import some
+from migration.domain.words import inner, some
 from migration.enums import ChangeState, RequestKind, RequestState, RunState, Status
 from migration.models import Change, EnforcementRequest, Instance, Run
 from migration.queries import decisions
@@ -147,7 +147,7 @@ def _verdict_since(row: Instance, run: Run, *, closed: frozenset[str], now: date
     if run.request.kind != RequestKind.ENFORCE:
         return ""
     if status not in STILL_GOOD:
-        return f"No longer ready, but {status.label.lower()}: {row.status_reason}"
+        return f"No longer ready, but {inner(status.label)}: {row.status_reason}"
     if status is not Status.READY:
         return ""
     against = "; ".join(row.blockers) or stale_because(row, closed=closed, now=now)

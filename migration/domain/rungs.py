@@ -13,6 +13,7 @@ from migration.domain.facts import DefaultsFact
 from migration.domain.launch import resolve
 from migration.domain.launch_facts import GroupFact, ImageFact, LaunchOptions, TemplateFact, VersionFact
 from migration.domain.sources import DEFAULT, LATEST, Shelf
+from migration.domain.words import inner
 from migration.enums import LaunchAnswer, Status
 
 Item = dict[str, Any]
@@ -323,7 +324,7 @@ def not_clean(home: Home) -> str:
         return "What launches instances here was not read whole lately, so its launches cannot be simulated."
     if home.unsafe:
         told = ", ".join(
-            f"{count} {LaunchAnswer(answer).label.lower()}" for answer, count in sorted(home.unsafe.items())
+            f"{count} {inner(LaunchAnswer(answer).label)}" for answer, count in sorted(home.unsafe.items())
         )
         return f"Not every launch source here is safe under enforcement: {told}."
     left = {
@@ -440,4 +441,4 @@ def _unseen(statuses: Mapping[str, int]) -> list[str]:
 
 
 def _told(statuses: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {Status(status).label.lower()}" for status, count in sorted(statuses.items()))
+    return ", ".join(f"{count} {inner(Status(status).label)}" for status, count in sorted(statuses.items()))

@@ -155,7 +155,12 @@ class RungForm(forms.Form):
     kind = forms.ChoiceField(choices=[(one.value, one.label) for one in KINDS])
     region = forms.RegexField(regex=r"^[a-z0-9-]{5,32}$", required=False)
     hop_limit = forms.TypedChoiceField(
-        choices=[("", "No hop limit"), ("1", "1"), ("2", "2"), ("3", "3")], coerce=int, required=False, empty_value=None
+        choices=[("", "hop limit as it is"), *((str(one), f"hop limit {one}") for one in (1, 2, 3))],
+        coerce=int,
+        required=False,
+        empty_value=None,
+        label="Hop limit of new launches",
+        widget=forms.Select(attrs={"class": "form-select"}),
     )
 
 

@@ -1,11 +1,12 @@
 """One account: its Regions, its instances, and what has been decided about it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Case, Count, F, Q, QuerySet, Value, When
 
-from migration.enums import ACTIVE_RUN, RequestState, Status
+from migration.enums import ACTIVE_RUN, RequestKind, RequestState, Status
 from migration.models import Account, EnforcementRequest, Instance, RegionDefaults, Run, Scope
 from migration.queries.progress import Mix
 
@@ -48,7 +49,19 @@ class Marker:
 
     at: datetime
     run: int
-    instances: int
+    kind: RequestKind
+    changes: int
+
+    @property
+    def told(self) -> str:
+        if self.kind == RequestKind.ENFORCE:
+            return f"Enforced on {self.changes}"
+        return f"{self.kind.label}: {self.changes}"
+
+
+def refuses(regions: Iterable[RegionRow]) -> bool:
+    """Does one of them refuse launches that allow IMDSv1?"""
+    return any(row.defaults is not None and row.defaults.http_tokens_enforced == "enabled" for row in regions)
 
 
 def regions(account: Account) -> list[RegionRow]:
@@ -85,9 +98,13 @@ def active_run(account: Account) -> Run | None:
 
 
 def markers(account: Account) -> list[Marker]:
-    begun = Run.objects.filter(account=account, started_at__isnull=False).annotate(size=Count("changes"))
+    begun = (
+        Run.objects.filter(account=account, started_at__isnull=False)
+        .select_related("request")
+        .annotate(size=Count("changes"))
+    )
     return [
-        Marker(at=run.started_at, run=run.pk, instances=run.size)
+        Marker(at=run.started_at, run=run.pk, kind=RequestKind(run.request.kind), changes=run.size)
         for run in begun.order_by("started_at")
         if run.started_at
     ]

@@ -63,8 +63,18 @@ class Option:
 
     @property
     def told(self) -> str:
-        """What it shall be."""
+        """What it shall be. A preference is taken away by a word of its own for each option (domain.ladder)."""
+        if self.after == ladder.NO_PREFERENCE or (self.name, self.after) == (
+            ladder.HOP_LIMIT,
+            ladder.NO_HOP_PREFERENCE,
+        ):
+            return "no preference"
         return _told(self.after)
+
+    @property
+    def sent(self) -> str:
+        """Name and value just as AWS gets them."""
+        return f"{self.name}={_told(self.after)}"
 
     @property
     def was(self) -> str | None:
@@ -83,6 +93,11 @@ class PlannedChange:
     kept: list[Option]
     warnings: list[str]
     evidence: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """What it is, where it is no instance."""
+        return "" if self.kind == ResourceKind.INSTANCE else ResourceKind(self.kind).label
 
 
 @dataclass(frozen=True)
@@ -125,7 +140,7 @@ class Plan:
     @property
     def sent(self) -> list[str]:
         """Every different field and value that would be sent to AWS."""
-        return sorted({f"{option.name}={option.told}" for change in self.changes for option in change.options})
+        return sorted({option.sent for change in self.changes for option in change.options})
 
     @property
     def regions(self) -> list[str]:

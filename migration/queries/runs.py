@@ -1,11 +1,21 @@
 """Runs: how far each has come."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 
-from migration.enums import ACTIVE_RUN, SETTLED, CanaryState, ChangeState, RequestState, RunState, WatchState
+from migration.enums import (
+    ACTIVE_RUN,
+    SETTLED,
+    CanaryState,
+    ChangeState,
+    RequestState,
+    ResourceKind,
+    RunState,
+    WatchState,
+)
 from migration.models import Change, EnforcementRequest, Run
 from migration.queries.access import Person, visible_accounts
 
@@ -118,6 +128,11 @@ def fingerprint(run: Run, progress: Progress) -> str:
     )
 
 
+def noun(changes: Iterable[Change]) -> str:
+    """What a run's changes are made to, in one word."""
+    return "instance" if all(change.kind == ResourceKind.INSTANCE for change in changes) else "resource"
+
+
 def rollbacks(run: Run) -> list[EnforcementRequest]:
     """The plans that put this run back, whatever became of them."""
     return list(EnforcementRequest.objects.filter(undoes=run).select_related("account", "run").defer("plan"))
@@ -132,10 +147,10 @@ class Told:
     sentence: str
 
 
-def told(run: Run, *, now: datetime) -> list[Told]:
-    """What a watcher of the run should know beside its state, the gravest first."""
+def told(run: Run, *, refused: int, now: datetime) -> list[Told]:
+    """What a watcher of the run should know beside its state, the gravest first. `refused`: as `refused_calls`."""
     lines = []
-    if refused := refused_calls(run):
+    if refused:
         lines.append(
             Told(
                 "error",

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from migration import charts
 from migration.domain import failures
+from migration.domain.words import inner
 from migration.enums import (
     ChangeState,
     LaunchAnswer,
@@ -177,7 +178,7 @@ def hours(value: float) -> str:
 @register.filter
 def lower_first(text: str) -> str:
     """A title in the middle of a sentence."""
-    return text[:1].lower() + text[1:]
+    return inner(text)
 
 
 @register.filter
@@ -303,7 +304,7 @@ def _is_of(row: Any, field: str, table: Mapping[str, tuple[str, str]]) -> bool:
 @register.inclusion_tag("components/mixbar.html")
 def mixbar(mix: Mix, size: str = "") -> dict[str, Any]:
     parts = [(part.status.value, part.count) for part in mix.parts]
-    words = ", ".join(f"{part.count:,} {part.status.label.lower()}" for part in mix.parts)
+    words = ", ".join(f"{part.count:,} {inner(part.status.label)}" for part in mix.parts)
     return {"segments": charts.segments(parts), "label": words or "no instance", "size": size}
 
 

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 from migration import charts
 from migration.domain.permissions import Action
 from migration.enums import Status
-from migration.forms import AccountFilterForm, InstanceFilterForm
+from migration.forms import AccountFilterForm, InstanceFilterForm, RungForm
 from migration.models import Account
 from migration.queries import account as one
 from migration.queries import accounts as many
@@ -82,7 +82,8 @@ def account(request: SignedIn, account_id: str) -> HttpResponse:
         ),
         "ladder": ladder,
         "next_rung": rungs.next_rung(ladder),
-        "rung_buttons": buttons.rungs(user=request.user, account=found),
+        "rung_buttons": buttons.rungs(user=request.user, account=found, refusing=one.refuses(regions)),
+        "rung_form": RungForm(auto_id="rung-%s"),
         "history": one.history(found),
         "waivers": waivers.of_account(found),
         "waive": buttons.waive(user=request.user, account=found),
@@ -119,8 +120,6 @@ def _calls_chart(account: Account, *, now: datetime) -> charts.Chart:
         expected=[day.expected for day in days],
         today=today,
         marks=[
-            charts.Mark(mark.at, f"Enforced on {mark.instances}")
-            for mark in one.markers(account)
-            if mark.at.astimezone(UTC).date() >= first
+            charts.Mark(mark.at, mark.told) for mark in one.markers(account) if mark.at.astimezone(UTC).date() >= first
         ],
     )

@@ -1,6 +1,6 @@
 """Buttons: whether one is there, whether it can be pressed, and why not. Drawn by components/button.html."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -56,15 +56,19 @@ def enforce(
     return ButtonContext(label, url, icon="shield-lock-fill")
 
 
-def rungs(*, user: User, account: Account) -> list[tuple[str, ButtonContext]]:
-    """What can be planned above the instances, by the word a form sends. Empty for who may not plan."""
+def rungs(*, user: User, account: Account, refusing: bool) -> list[tuple[str, ButtonContext]]:
+    """What can be planned above the instances, by the word a form sends. Empty for who may not plan. `refusing`: a
+    Region refuses launches that allow IMDSv1, so there is something to lift.
+    """
     if not can(user, Action.PLAN, account):
         return []
     url = reverse("draft_rung", args=[account.account_id])
-    kinds = [RequestKind.TEMPLATES, RequestKind.DEFAULTS, RequestKind.ENFORCEMENT, RequestKind.LIFT]
+    kinds = [RequestKind.TEMPLATES, RequestKind.DEFAULTS, RequestKind.ENFORCEMENT]
+    if refusing:
+        kinds.append(RequestKind.LIFT)
     if settings.IMDSDASH_IMAGES:
         kinds.insert(1, RequestKind.IMAGES)
-    return [(kind.value, ButtonContext(f"Plan: {kind.label.lower()}", url, tone="quiet")) for kind in kinds]
+    return [(kind.value, ButtonContext(f"Plan: {kind.label}", url, tone="quiet")) for kind in kinds]
 
 
 @dataclass(frozen=True)
@@ -309,6 +313,13 @@ def put_back(*, user: User, run: Run, changed: bool, waiting: EnforcementRequest
     if not can(user, Action.STEER, run.account):
         return ButtonContext(label, url, tone="quiet", reason="Putting back needs the role Engineer or Approver.")
     return ButtonContext(label, url, tone="quiet", icon="arrow-counterclockwise")
+
+
+def put_back_refused(whole: ButtonContext | None, *, refused: int) -> ButtonContext | None:
+    """Beside putting back all of it: only what had calls refused since."""
+    if whole is None or not whole.enabled or not refused:
+        return None
+    return replace(whole, label=f"Plan to put back the {refused:,} with refused calls")
 
 
 def test_role(*, user: User, account: Account, pending: bool) -> ButtonContext | None:

@@ -36,19 +36,23 @@ def runs(request: SignedIn) -> HttpResponse:
 
 def _context(request: SignedIn, found: Run) -> dict[str, Any]:
     progress = queries.progress(found)
-    rollbacks = queries.rollbacks(found)
+    rollbacks, refused = queries.rollbacks(found), queries.refused_calls(found)
+    page = page_of(request, queries.changes(found), settings.IMDSDASH_PAGE_SIZE)
     waiting = next((one for one in rollbacks if one.state in queries.UNDECIDED), None)
     in_doubt = progress.failed > 0 or progress.moving > 0
     changed = progress.verified > 0 or (in_doubt and queries.written(found).exists())
+    put_back = buttons.put_back(user=request.user, run=found, changed=changed, waiting=waiting)
     return {
         "run": found,
         "progress": progress,
+        "noun": queries.noun(page),
         "over": queries.is_over(found) and not progress.moving,
         "buttons": buttons.run_buttons(user=request.user, run=found),
-        "put_back": buttons.put_back(user=request.user, run=found, changed=changed, waiting=waiting),
+        "put_back": put_back,
+        "put_back_refused": buttons.put_back_refused(put_back, refused=refused),
         "rollbacks": rollbacks,
-        "told": queries.told(found, now=timezone.now()),
-        "page": page_of(request, queries.changes(found), settings.IMDSDASH_PAGE_SIZE),
+        "told": queries.told(found, refused=refused, now=timezone.now()),
+        "page": page,
         "query": query_without(request, "page", "seen"),
         "seen": queries.fingerprint(found, progress),
     }

@@ -12,7 +12,7 @@ from migration.actions import requests, rollback
 from migration.actions.errors import Refused, Stale
 from migration.domain.plan import canonical
 from migration.enums import ChangeState, RequestState, Role, RunState, Status
-from migration.models import EnforcementRequest, Grant, Instance, Policy, Run
+from migration.models import Change, EnforcementRequest, Grant, Instance, Policy, Run
 from tests import factories
 from tests.factories import NOW
 from tests.views.conftest import change_of, plan_for, request_of, run_of
@@ -472,3 +472,33 @@ def test_a_plan_under_a_policy_that_no_longer_holds_says_so_and_can_only_be_give
     assert "has changed since the plan was made" in actions.sentence
     assert actions.withdraw.label == label
     assert [actions.submit, actions.edit, actions.emergency, actions.approve, actions.reject] == [None] * 5
+
+
+def test_a_run_above_the_instance_names_what_it_changes(cast, as_):
+    account = factories.account(name="small")
+    request = request_of(account, cast["engineer"], RequestState.APPROVED, by_policy=factories.policy(by=cast["admin"]))
+    run = run_of(request, RunState.DONE)
+    told = {"run": run, "region": "eu-west-1", "target_account_id": account.account_id, "before": {}, "send": {}}
+    Change.objects.create(kind="region_defaults", resource_id="eu-west-1", **told)
+    Change.objects.create(kind="launch_template_default", resource_id="lt-1", name="web", **told)
+
+    page = text(as_("viewer").get(reverse("run", args=[run.pk])))
+
+    assert '<th scope="col">Resource</th>' in page
+    assert re.findall(r'<th scope="row" data-label="Resource">(.*?)</th>', page) == [
+        'eu-west-1<span class="id">Region defaults</span>',
+        'web<span class="id">Launch template default</span><span class="id mono">lt-1</span>',
+    ]
+
+
+def test_just_those_with_refused_calls_can_be_put_back(back, as_):
+    run = back.undoes
+    back.delete()
+    change_of(run, ChangeState.VERIFIED, rejected_calls=4, rejected_hour=NOW)
+    Instance.objects.update(http_tokens="required")
+
+    page = as_("engineer").get(reverse("run", args=[run.pk]))
+    as_("engineer").post(reverse("roll_back", args=[run.pk]), {"only": "refused"})
+
+    assert "Plan to put back the 1 with refused calls</button>" in text(page)
+    assert len(run.undone_by.get().plan["changes"]) == 1

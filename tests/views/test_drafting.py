@@ -3,8 +3,10 @@
 import pytest
 from django.urls import reverse
 
-from migration.enums import RequestKind, Role, Status, WaveState
-from migration.models import AuditEvent, EnforcementRequest, Grant, Wave, WaveAccount
+from migration.enums import RequestKind, Role, RunState, Status, WaveState
+from migration.models import AuditEvent, EnforcementRequest, Grant, RegionDefaults, Wave, WaveAccount
+from migration.queries.account import markers
+from migration.queries.plans import Option
 from tests import factories
 from tests.factories import NOW
 from tests.views.test_pages import body
@@ -181,3 +183,32 @@ def test_neither_or_both_of_ou_and_wave_is_refused(as_, said):
     answer = as_("engineer").post(reverse("draft_many"), said, follow=True)
 
     assert "Say which organizational unit, or which wave." in body(answer)
+
+
+def test_a_preference_that_is_taken_away_is_shown_in_words_and_sent_as_aws_has_it():
+    hop, tokens = Option("HttpPutResponseHopLimit", 2, -1), Option("HttpTokens", "required", "no-preference")
+
+    assert (hop.told, tokens.told) == ("no preference", "no preference")
+    assert (hop.sent, tokens.sent) == ("HttpPutResponseHopLimit=-1", "HttpTokens=no-preference")
+
+
+def test_lifting_is_offered_where_something_is_refused_and_proper_names_keep_their_letters(as_):
+    account = factories.account()
+    defaults = RegionDefaults.objects.create(scope=factories.scope(account), read_at=NOW)
+    client, page = as_("engineer"), reverse("account", args=[account.account_id])
+
+    without = [button.label for _, button in client.get(page).context["rung_buttons"]]
+    RegionDefaults.objects.filter(pk=defaults.pk).update(http_tokens_enforced="enabled")
+    with_it = [button.label for _, button in client.get(page).context["rung_buttons"]]
+
+    assert "Plan: Refuse launches that allow IMDSv1" in without
+    assert [label for label in with_it if label not in without] == ["Plan: Lift the refusal of IMDSv1 launches"]
+
+
+def test_marks_of_the_chart_say_what_a_run_did(as_, cast):
+    account = factories.account()
+    for kind in (RequestKind.ENFORCE, RequestKind.DEFAULTS):
+        run = factories.run(account, state=RunState.DONE, created_at=NOW, started_at=NOW, finished_at=NOW)
+        EnforcementRequest.objects.filter(pk=run.request_id).update(kind=kind)
+
+    assert sorted(mark.told for mark in markers(account)) == ["Enforced on 0", "Region defaults: 0"]
