@@ -62,7 +62,7 @@ def over(person: Page) -> str:
     return person.url
 
 
-def post(person: Page, url: str, form: dict[str, str]) -> APIResponse:
+def post(person: Page, url: str, form: dict[str, Any]) -> APIResponse:
     """What the address itself answers to this person, without the page's button."""
     cookies = {one["name"]: one["value"] for one in person.context.cookies()}
     token = {"X-CSRFToken": cookies["csrftoken"], "Referer": person.url}
