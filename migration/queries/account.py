@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 from django.db.models import Case, Count, F, Q, QuerySet, Value, When
 
@@ -43,20 +43,19 @@ class InstanceFilters:
         return bool(self.status or self.region or self.q)
 
 
+MARKED = {
+    RequestKind.ENFORCE: "enforced on",
+    RequestKind.IMDS_OFF: "switched off on",
+    RequestKind.ROLLBACK: "put back",
+}
+
+
 @dataclass(frozen=True)
 class Marker:
-    """A moment on the time axis: a run began."""
+    """When the first run of a UTC day began that changed instances. `told`: of all of that day."""
 
     at: datetime
-    run: int
-    kind: RequestKind
-    changes: int
-
-    @property
-    def told(self) -> str:
-        if self.kind == RequestKind.ENFORCE:
-            return f"Enforced on {self.changes}"
-        return f"{self.kind.label}: {self.changes}"
+    told: str
 
 
 def refuses(regions: Iterable[RegionRow]) -> bool:
@@ -98,16 +97,22 @@ def active_run(account: Account) -> Run | None:
 
 
 def markers(account: Account) -> list[Marker]:
-    begun = (
-        Run.objects.filter(account=account, started_at__isnull=False)
-        .select_related("request")
-        .annotate(size=Count("changes"))
-    )
-    return [
-        Marker(at=run.started_at, run=run.pk, kind=RequestKind(run.request.kind), changes=run.size)
-        for run in begun.order_by("started_at")
-        if run.started_at
-    ]
+    """One a day: what began the same day would be written over one another."""
+    begun = Run.objects.filter(account=account, started_at__isnull=False, request__kind__in=list(MARKED))
+    days: dict[date, list[tuple[Run, int]]] = {}
+    for run in begun.select_related("request").annotate(size=Count("changes")).order_by("started_at"):
+        if run.started_at:
+            days.setdefault(run.started_at.astimezone(UTC).date(), []).append((run, run.size))
+    firsts = ((runs[0][0].started_at, runs) for runs in days.values())
+    return [Marker(at=at, told=_told(runs)) for at, runs in firsts if at]
+
+
+def _told(runs: Iterable[tuple[Run, int]]) -> str:
+    counts: dict[str, int] = {}
+    for run, size in runs:
+        counts[run.request.kind] = counts.get(run.request.kind, 0) + size
+    told = ", ".join(f"{MARKED[RequestKind(kind)]} {count:,}" for kind, count in counts.items())
+    return told[:1].upper() + told[1:]
 
 
 def history(account: Account, limit: int = 8) -> list[EnforcementRequest]:

@@ -32,6 +32,7 @@ TITLES = {
 }
 LEFT_OUT = {
     "left_out": "Left out by hand",
+    Status.READY.value: "Ready, but something is in the way",
     "conflict": "In conflict with what stands there",
     "later": "Changed by a later run",
     "unsettled": "Outcome not known",

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, timedelta
 from typing import Any
 
@@ -91,7 +91,7 @@ def rows(found: Sequence[Wave], *, user: Person, today: date) -> list[Row]:
             hidden=members.get(wave.pk, (0, 0))[1],
             mix=mixes.get(wave.pk, Mix()),
             enforceable=enforceable.get(wave.pk, 0),
-            burn=burns[wave.pk],
+            burn=with_today(burns[wave.pk], mixes.get(wave.pk, Mix())),
         )
         for wave in found
     ]
@@ -116,6 +116,13 @@ def _mixes(keys: Sequence[int], seen: QuerySet[Account]) -> dict[int, Mix]:
     for wave, status, count in instances.values_list(OF, "status").annotate(Count("pk")):
         found[wave][status] = count
     return {wave: Mix(counts) for wave, counts in found.items()}
+
+
+def with_today(days: Sequence[Burn], mix: Mix) -> list[Burn]:
+    """The days with today's count as it is now, where today was counted: a run since the last pass shows at once."""
+    if not days or days[-1].left is None or not mix.ours:
+        return list(days)
+    return [*days[:-1], replace(days[-1], left=mix.left, done=mix.done)]
 
 
 # --- The burn-down -------------------------------------------------------------------------------------------

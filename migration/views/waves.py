@@ -140,7 +140,7 @@ def _show(request: SignedIn, found: Wave, *, said: dict[str, Any] | None = None,
     context = {
         "wave": found,
         "row": row,
-        "chart": _chart(found, user, today=today),
+        "chart": _chart(row, user, today=today),
         "page": members,
         "members": _members(list(members), user, today=today),
         "query": query_without(request, "page"),
@@ -180,9 +180,10 @@ def _step(user: User, row: account_rows.AccountRow) -> buttons.NextStep:
     )
 
 
-def _chart(found: Wave, user: User, *, today: date) -> charts.Chart:
-    first = waves.begins(found, today=today)
-    days = waves.burn([found.pk], visible_accounts(user), first=first, today=today)[found.pk]
+def _chart(row: waves.Row, user: User, *, today: date) -> charts.Chart:
+    found, first = row.wave, waves.begins(row.wave, today=today)
+    counted = waves.burn([found.pk], visible_accounts(user), first=first, today=today)[found.pk]
+    days = waves.with_today(counted, row.mix)
     left = [one.left for one in days]
     began = found.started_at.astimezone(UTC).date() if found.started_at else None
     return charts.burn_down(

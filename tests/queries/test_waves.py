@@ -9,6 +9,7 @@ from migration.models import Account, Wave
 from migration.queries import standing, waves
 from migration.queries.churn import workloads
 from migration.queries.fleet import mix
+from migration.queries.progress import Mix
 from tests import factories
 from tests.factories import NOW
 
@@ -52,6 +53,15 @@ def test_a_day_is_the_sum_over_the_regions_of_the_wave_s_accounts_and_no_others(
         (8, 6, 2, 2),
         (6, 8, 2, 2),
     ]
+
+
+def test_today_is_counted_anew_where_it_was_counted():
+    days = [waves.Burn(day(1), 5, 1, 1, 1), waves.Burn(day(0), 5, 1, 1, 1)]
+    now, none = Mix({Status.READY: 2, Status.ENFORCED: 4}), Mix()
+
+    assert [(one.left, one.done) for one in waves.with_today(days, now)] == [(5, 1), (2, 4)]
+    assert waves.with_today(days, none) == days
+    assert waves.with_today([days[0], waves.Burn(day(0))], now)[1].left is None
 
 
 def test_a_day_on_which_one_region_is_missing_is_a_gap_not_progress(edith):

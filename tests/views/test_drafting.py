@@ -205,10 +205,10 @@ def test_lifting_is_offered_where_something_is_refused_and_proper_names_keep_the
     assert [label for label in with_it if label not in without] == ["Plan: Lift the refusal of IMDSv1 launches"]
 
 
-def test_marks_of_the_chart_say_what_a_run_did(as_, cast):
+def test_the_chart_has_one_mark_a_day_that_says_what_was_done_to_instances(as_, cast):
     account = factories.account()
-    for kind in (RequestKind.ENFORCE, RequestKind.DEFAULTS):
+    for kind in (RequestKind.ENFORCE, RequestKind.DEFAULTS, RequestKind.IMDS_OFF):
         run = factories.run(account, state=RunState.DONE, created_at=NOW, started_at=NOW, finished_at=NOW)
         EnforcementRequest.objects.filter(pk=run.request_id).update(kind=kind)
 
-    assert sorted(mark.told for mark in markers(account)) == ["Enforced on 0", "Region defaults: 0"]
+    assert [(mark.at, mark.told) for mark in markers(account)] == [(NOW, "Enforced on 0, switched off on 0")]

@@ -57,7 +57,7 @@ def test_the_list_says_whose_each_is_how_far_and_how_long_there_is(as_, wave, au
     assert "First position 0 Ada #first 2026-11-30 in 10 days Active 1 " in told
     assert "1 enforced · 1 ready · 0 in use 50 % 1 of 2" in told
     assert "2026-11-10 10 days overdue Draft 0" in told
-    assert "Instances left, last 30 days: 4 to 2" in text(answer)
+    assert "Instances left, last 30 days: 4 to 1" in text(answer)  # today as it is now
 
 
 def test_an_empty_list_says_what_a_wave_is_and_who_makes_them(as_):
@@ -114,9 +114,9 @@ def test_the_page_draws_measured_days_gaps_and_the_straight_line(as_, wave):
     chart = page_of(as_("viewer"), wave).context["chart"]
 
     left, line = chart.figure["data"]
-    assert left["y"][-4:] == [4, 3, None, 2]
+    assert left["y"][-4:] == [4, 3, None, 1]
     assert (line["y"][0], line["y"][-1], line["x"][-1]) == (4, 0, "2026-11-30")
-    assert "2 left on 20 November, 2 fewer than on 17 November." in chart.sentence
+    assert "1 left on 20 November, 3 fewer than on 17 November." in chart.sentence
     assert chart.table.rows[1][:2] == ("2026-11-19", "not counted")
 
 
