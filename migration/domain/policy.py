@@ -109,12 +109,16 @@ def words(terms: Terms) -> dict[str, str]:
     said = {
         "quorum": "by one person" if terms.quorum == 1 else f"by {terms.quorum} different people",
         "one_click": f"up to {_n(terms.one_click, 'instance')}" if terms.one_click else "never",
-        "max_failures": f"a run pauses beyond {terms.max_failures:,}",
+        "max_failures": f"a run pauses {f'beyond {terms.max_failures:,}' if terms.max_failures else 'at the first'}",
         "canary_minutes": (
             f"{terms.canary_minutes:,} min to show data" if terms.canary_minutes else "only verified, not watched"
         ),
         "watch_hours": f"{terms.watch_hours:,} h after the change",
-        "max_rejecting": f"a run and its wave pause beyond {_n(terms.max_rejecting, 'instance')} with them",
+        "max_rejecting": (
+            f"a run and its wave pause beyond {_n(terms.max_rejecting, 'instance')} with them"
+            if terms.max_rejecting
+            else "a run and its wave pause at the first instance with them"
+        ),
         "emergency": {
             Emergency.NOBODY: "nobody puts back alone",
             Emergency.OWNER: "who requested or approved a run may put it back alone",

@@ -56,6 +56,9 @@ def enforce(
     return ButtonContext(label, url, icon="shield-lock-fill")
 
 
+SHORT = {RequestKind.ENFORCEMENT: "Refuse IMDSv1 launches", RequestKind.LIFT: "Lift the refusal"}  # for a phone
+
+
 def rungs(*, user: User, account: Account, refusing: bool) -> list[tuple[str, ButtonContext]]:
     """What can be planned above the instances, by the word a form sends. Empty for who may not plan. `refusing`: a
     Region refuses launches that allow IMDSv1, so there is something to lift.
@@ -68,7 +71,7 @@ def rungs(*, user: User, account: Account, refusing: bool) -> list[tuple[str, Bu
         kinds.append(RequestKind.LIFT)
     if settings.IMDSDASH_IMAGES:
         kinds.insert(1, RequestKind.IMAGES)
-    return [(kind.value, ButtonContext(f"Plan: {kind.label}", url, tone="quiet")) for kind in kinds]
+    return [(kind.value, ButtonContext(f"Plan: {SHORT.get(kind, kind.label)}", url, tone="quiet")) for kind in kinds]
 
 
 @dataclass(frozen=True)

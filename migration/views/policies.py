@@ -163,7 +163,8 @@ def policy_actions(*, user: User, policy: Policy) -> PolicyActions:
     if not may:
         return PolicyActions("Waiting for somebody with the role Admin over all of its place.")
     return PolicyActions(
-        f"Your decision. Approved, it holds {where} at once, for every plan that is made from then on.",
+        f"Your decision. Approved, it holds {where} at once. Plans that are open there have to be made anew; "
+        "runs keep their terms.",
         withdraw=withdraw,
         approve=ButtonContext("Approve", reverse("approve_policy", args=[policy.pk]), icon="check-circle-fill"),
         reject=ButtonContext("Reject", reverse("reject_policy", args=[policy.pk]), tone="danger"),

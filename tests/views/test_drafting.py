@@ -201,8 +201,8 @@ def test_lifting_is_offered_where_something_is_refused_and_proper_names_keep_the
     RegionDefaults.objects.filter(pk=defaults.pk).update(http_tokens_enforced="enabled")
     with_it = [button.label for _, button in client.get(page).context["rung_buttons"]]
 
-    assert "Plan: Refuse launches that allow IMDSv1" in without
-    assert [label for label in with_it if label not in without] == ["Plan: Lift the refusal of IMDSv1 launches"]
+    assert "Plan: Refuse IMDSv1 launches" in without
+    assert [label for label in with_it if label not in without] == ["Plan: Lift the refusal"]
 
 
 def test_the_chart_has_one_mark_a_day_that_says_what_was_done_to_instances(as_, cast):
