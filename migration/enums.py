@@ -170,6 +170,10 @@ class RequestKind(TextChoices):
     ROLLBACK = "rollback", "Put back"
 
 
+# What may break the software on an instance: the first one is watched before the rest, and all of them afterwards.
+WATCHED = (RequestKind.ENFORCE, RequestKind.IMDS_OFF)
+
+
 class ScopeKind(TextChoices):
     """What of an account a plan is for."""
 

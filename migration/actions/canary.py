@@ -8,7 +8,7 @@ from django.db import transaction
 from migration.actions import audit, notifications, runs
 from migration.domain import policy as policies
 from migration.domain.words import some
-from migration.enums import CanaryState, ChangeState, ResourceKind, RunState, Severity
+from migration.enums import WATCHED, CanaryState, ChangeState, ResourceKind, RunState, Severity
 from migration.models import Change, Run
 
 LOOK = timedelta(seconds=60)  # between two looks at CloudWatch
@@ -21,7 +21,7 @@ def holds(run: Run, *, now: datetime) -> bool:
 
     The watch begins with the first verified change, and only where the policy gives it minutes.
     """
-    if run.canary in GOOD or run.request.kind not in runs.WATCHED:
+    if run.canary in GOOD or run.request.kind not in WATCHED:
         return False
     minutes = policies.of_plan(run.request.plan.get("policy") or {}).canary_minutes
     first = canary_of(run)

@@ -21,7 +21,7 @@ from migration.domain.permissions import Action, right_to_plan
 from migration.domain.plan import Key, Scope
 from migration.domain.policy import Terms
 from migration.domain.words import some
-from migration.enums import RequestKind, RequestState, ScopeKind
+from migration.enums import WATCHED, RequestKind, RequestState, ScopeKind
 from migration.models import Account, EnforcementRequest, PlanEdit, Run, Wave
 from migration.queries.planning import candidates, locked_regions, strangers
 from migration.queries.policies import terms_for
@@ -92,7 +92,8 @@ def with_estimate(plan: dict[str, Any], terms: Terms) -> dict[str, Any]:
     for item in plan["changes"]:
         counts[item["region"]] = counts.get(item["region"], 0) + 1
     pace = settings.IMDSDASH_WRITES_PER_SECOND
-    seconds = rollout.duration(list(counts.values()), writes_per_second=pace, canary_minutes=terms.canary_minutes)
+    canary = terms.canary_minutes if plan["kind"] in WATCHED else 0
+    seconds = rollout.duration(list(counts.values()), writes_per_second=pace, canary_minutes=canary)
     return plan | {"estimate": {"seconds": round(seconds), "writes_per_second": pace}}
 
 

@@ -12,12 +12,11 @@ from migration.actions.refusals import may, told
 from migration.domain import policy as policies
 from migration.domain.permissions import Action
 from migration.domain.words import some
-from migration.enums import ACTIVE_RUN, SETTLED, CanaryState, ChangeState, RequestKind, RunState, WatchState
+from migration.enums import ACTIVE_RUN, SETTLED, WATCHED, CanaryState, ChangeState, RequestKind, RunState, WatchState
 from migration.models import Run
 from migration.queries.policies import brake_reason
 from migration.queries.runs import written
 
-WATCHED = (RequestKind.ENFORCE, RequestKind.IMDS_OFF)
 REASON = 400  # characters of `Run.state_reason`
 
 

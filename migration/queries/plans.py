@@ -14,7 +14,7 @@ from migration.domain import plan as plans
 from migration.domain import policy as policies
 from migration.domain.permissions import Action
 from migration.domain.policy import Terms
-from migration.enums import RequestKind, RequestState, ResourceKind, Status
+from migration.enums import WATCHED, RequestKind, RequestState, ResourceKind, Status
 from migration.models import Account, Approval, EnforcementRequest, PlanEdit
 from migration.queries import decisions
 from migration.queries.access import Person, can, visible_accounts, who_may
@@ -125,6 +125,7 @@ class Plan:
     scope: str
     terms: Terms | None  # None: from before there were policies
     seconds: int | None  # at best
+    watched: bool  # for refused calls
 
     @property
     def window(self) -> str:
@@ -185,6 +186,7 @@ def read(request: EnforcementRequest) -> Plan:
         scope=f"what run {request.undoes_id} changed" if request.undoes_id else str(plans.scope_of(raw)),
         terms=policies.of_plan(raw["policy"]) if raw.get("policy") else None,
         seconds=(raw.get("estimate") or {}).get("seconds"),
+        watched=request.kind in WATCHED,
     )
 
 

@@ -272,8 +272,8 @@ SKIPPED, APPLIED, UNKNOWN, CALLING = (
     ("states", "forgiven", "reason"),
     [
         ((FAILED, FAILED, PENDING, PENDING), 0, ""),
-        ((FAILED, FAILED, FAILED, PENDING), 0, "3 changes failed; 2 may. A person must look."),
-        ((FAILED, FAILED, FAILED, LEASED), 0, "3 changes failed; 2 may. A person must look."),
+        ((FAILED, FAILED, FAILED, PENDING), 0, "3 changes failed, more than the 2 that may. A person must look."),
+        ((FAILED, FAILED, FAILED, LEASED), 0, "3 changes failed, more than the 2 that may. A person must look."),
         ((FAILED, FAILED, FAILED, PENDING), 1, ""),
         ((FAILED, FAILED, FAILED, VERIFIED), 0, ""),  # nothing is left that could be stopped
         ((FAILED, FAILED, FAILED, APPLIED), 0, ""),

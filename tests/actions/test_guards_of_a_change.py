@@ -9,6 +9,7 @@ from migration.actions.errors import Refused
 from migration.actions.planning import Bound
 from migration.domain import plan as plans
 from migration.domain.plan import Scope
+from migration.domain.words import inner
 from migration.enums import (
     ACTIVE_RUN,
     SETTLED,
@@ -123,7 +124,7 @@ GOOD = {Status.READY, Status.ENFORCED, Status.PENDING}
 def test_any_other_verdict_since_the_plan_is_a_no(run, status):
     Instance.objects.update(status=status, status_reason="7 calls.")
 
-    assert not_now(run) == (f"No longer ready, but {status.label.lower()}: 7 calls.", "")
+    assert not_now(run) == (f"No longer ready, but {inner(status.label)}: 7 calls.", "")
 
 
 @pytest.mark.parametrize("status", sorted(GOOD))

@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from migration.actions import planning
+from migration.domain.policy import Terms
 from migration.enums import Status
 from migration.queries.planning import candidates
 from tests import factories
@@ -45,3 +47,12 @@ def test_a_grant_below_an_ou_is_exact_about_its_letters():
     person = factories.user("otto", Role.VIEWER, ou_path="prod")
 
     assert list(visible_accounts(person)) == [mine]
+
+
+@pytest.mark.parametrize(("kind", "seconds"), [("enforce", 600), ("imds_off", 600), ("hop_limit", 0), ("rollback", 0)])
+def test_only_what_may_break_software_waits_for_its_first_instance(kind, seconds):
+    plan = {"kind": kind, "changes": [{"region": "us-east-1"}, {"region": "eu-west-1"}]}
+
+    estimate = planning.with_estimate(plan, Terms(canary_minutes=10))["estimate"]
+
+    assert estimate["seconds"] == seconds
