@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests import fleets
 from tests.journeys import walk
@@ -20,7 +20,8 @@ FLEET = fleets.pair(
     {"name": "web-4", **fleets.QUIET},
     {"name": "tape-1", "hop_limit": 2, **fleets.QUIET},
     {"name": "tape-2", **fleets.QUIET},
-    {"name": "vault", "http_tokens": "required", "enforced_days_ago": 30, "hop_limit": 2, **fleets.QUIET},
+    {"name": "vault", "asg": "vaults", "http_tokens": "required", "enforced_days_ago": 30, "hop_limit": 2}
+    | fleets.QUIET,
     roles=walk.ROLES,
 )
 # What the hourly pass would have stored of an instance whose software was refused since six hours ago, and the watch.
@@ -185,27 +186,47 @@ def test_only_who_has_the_emergency_right_need_not_wait_and_says_why(installatio
     assert len(walk.writes(sandbox, written)) == len(TAPE)
     engineer.goto(plan)
     expect(engineer.get_by_text("The tapes stand still.")).to_be_visible()
-    engineer.goto(f"/accounts/{fleets.MEMBER}/?q=tape-1")
-    engineer.get_by_role("link", name="tape-1").click()
+    open_instance(engineer, "tape-1")
     expect(engineer.get_by_text("asked by engineer, by the emergency right")).to_be_visible()
 
 
-def test_imds_that_was_switched_off_is_switched_on_again_and_nothing_else_moves(installation, people):
+def open_instance(person: Page, name: str) -> None:
+    person.goto(f"/accounts/{fleets.MEMBER}/?q={name}")
+    person.get_by_role("link", name=name, exact=True).click()
+
+
+def plan_off(person: Page) -> None:
+    person.get_by_role("button", name="Plan to switch IMDS off").click()
+
+
+def plan_hops(person: Page) -> None:
+    person.get_by_label("Hop limit that a plan sets for this workload").select_option("3")
+    person.get_by_role("button", name="Save the choice").click()
+    person.get_by_role("button", name="Plan to raise the hop limit alone").click()
+
+
+@pytest.mark.parametrize(
+    ("plan", "moved", "back"),
+    [
+        (plan_off, {"http_endpoint": "disabled"}, "HttpEndpoint disabled → enabled"),
+        (plan_hops, {"http_put_response_hop_limit": 3}, "HttpPutResponseHopLimit 3 → 2"),
+    ],
+)
+def test_another_option_is_put_back_alone(installation, people, plan, moved, back):
     _, sandbox, _ = installation
     engineer, approver = people
     before = walk.options(sandbox, ["vault"])
-    engineer.goto(f"/accounts/{fleets.MEMBER}/?q=vault")
-    engineer.get_by_role("link", name="vault").click()
-    engineer.get_by_role("button", name="Plan to switch IMDS off").click()
-    run = walk.approve(approver, walk.ask(engineer, "Nothing on it asks."))
-    assert walk.options(sandbox, ["vault"]) == {"vault": before["vault"] | {"http_endpoint": "disabled"}}
+    open_instance(engineer, "vault")
+    plan(engineer)
+    run = walk.approve(approver, walk.ask(engineer, "It is better so."))
+    assert walk.options(sandbox, ["vault"]) == {"vault": before["vault"] | moved}
 
     since = walk.last(sandbox)
     engineer.goto(run)
     engineer.get_by_role("button", name="Plan to put it back").click()
-    expect(engineer.locator("#changes .diff")).to_have_text(["HttpEndpoint disabled → enabled"])
-    walk.approve(approver, walk.ask(engineer, "The agent needs it."))
+    expect(engineer.locator("#changes .diff")).to_have_text([back])
+    walk.approve(approver, walk.ask(engineer, "It is not."))
 
     assert walk.options(sandbox, ["vault"]) == before
     (call,) = walk.writes(sandbox, since)
-    assert {name for name in call["params"] if name.startswith("Http")} == {"HttpEndpoint"}
+    assert {name for name in call["params"] if name.startswith("Http")} == {back.split()[0]}
