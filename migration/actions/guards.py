@@ -80,7 +80,9 @@ def may_go_on(run: Run, *, now: datetime) -> bool:
     reason = brake_reason() or _approval_gone(run.request, now=now) or _wave_paused(run)
     left = run.changes.filter(state__in=[ChangeState.PENDING, ChangeState.LEASED]).exists()
     if left and not reason and rollout.over_budget(count := seen(run), max_failures=run.max_failures):
-        reason = f"{some(count.failed, 'change')} failed, more than the {run.max_failures} that may. A person must look."
+        reason = (
+            f"{some(count.failed, 'change')} failed, more than the {run.max_failures} that may. A person must look."
+        )
     if left and reason:
         runs.pause(run=run, reason=reason, now=now)
     return not reason

@@ -17,7 +17,7 @@ from migration.actions.errors import Refused
 from migration.domain import policy as policies
 from migration.domain.watching import Heard, hear, outcome
 from migration.domain.words import some
-from migration.enums import SETTLED, ChangeState, RequestKind, ResourceKind, RunState, Severity, WatchState
+from migration.enums import SETTLED, WATCHED, ChangeState, RequestKind, ResourceKind, RunState, Severity, WatchState
 from migration.models import Change, InstanceDay, Run, Wave
 from migration.queries.evidence import rejected_hours
 from migration.queries.runs import written
@@ -39,7 +39,7 @@ def tend(*, now: datetime) -> int:
     One that cannot be looked at keeps nobody from the others: its error is raised after them.
     """
     calling, broken = 0, list[Exception]()
-    going_on = Q(state__in=[RunState.RUNNING, RunState.PAUSED], request__kind__in=runs.WATCHED)
+    going_on = Q(state__in=[RunState.RUNNING, RunState.PAUSED], request__kind__in=WATCHED)
     watched = Run.objects.filter(Q(watch=WatchState.WATCHING) | going_on)
     for run in watched.select_related("account", "request", "wave"):
         try:

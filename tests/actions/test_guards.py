@@ -290,7 +290,7 @@ def test_one_failure_is_told_as_one(run):
     in_states(run, FAILED, PENDING, PENDING, PENDING)
     Run.objects.update(max_failures=0)
 
-    assert paused_because(run) == "1 change failed; 0 may. A person must look."
+    assert paused_because(run) == "1 change failed, more than the 0 that may. A person must look."
 
 
 def test_what_a_run_has_come_to_is_counted_by_state(run):
