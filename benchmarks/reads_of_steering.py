@@ -47,5 +47,5 @@ def of_decisions(admin: User, *, now: datetime) -> dict[str, Read]:
         "standing.of_accounts": lambda: standing.of_accounts(members, today=today, days=14),
         "policies.holding": lambda: policies.holding(admin),
         "plans.signing": lambda: plans.signing(request, admin),
-        "runs.told": lambda: runs.told(run, now=now),
+        "runs.told": lambda: runs.told(run, refused=runs.refused_calls(run), now=now),
     }

@@ -1,5 +1,5 @@
-"""A whole fleet made to require IMDSv2, as production does it: approved runs of many accounts at once, the enforcing
-worker of docker-compose.yml on PostgreSQL and Redis, beat, and a pretend AWS with AWS's own request limits.
+"""A whole fleet made to require IMDSv2, as production does it: approved runs of many accounts at once, an enforcing
+worker of docker-compose.yml for each core on PostgreSQL and Redis, beat, and a pretend AWS with AWS's own limits.
 
 The limit is our own share: of an account's ModifyInstanceMetadataOptions we take IMDSDASH_WRITES_PER_SECOND, so a run
 cannot be over before its instances ÷ that. In some accounts a client of the owners takes the other half meanwhile.
@@ -86,16 +86,18 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
         prepare(one, expected=accounts * instances)
         owners = Owners(url, [account["id"] for account in fleet["accounts"][1 : 1 + OWNERS[quick]]])
         ask(url, "DELETE", "calls")
-        with enforcing(one) as worker, owners.writing():
+        workers = os.cpu_count() or 1
+        with enforcing(one, workers) as pids, owners.writing():
             one.run(sys.executable, "-c", SWEEP)  # beat's first would come after half a minute
-            began, before = time.monotonic(), cpu(worker, aws, database.pid)
+            began, before = time.monotonic(), cpu(pids, aws, database.pid)
             wait(one, LEFT, lambda left: left == 0, seconds=LONGEST)
             seconds = time.monotonic() - began
-            used = {name: round(now - before[name], 1) for name, now in cpu(worker, aws, database.pid).items()}
+            used = {name: round(now - before[name], 1) for name, now in cpu(pids, aws, database.pid).items()}
         return told(one, url, owners, seconds=seconds, limit=instances / WRITES_PER_SECOND) | {
             "accounts": accounts,
             "instances": accounts * instances,
             "worker": worker_words(),
+            "workers": workers,
             "cores": os.cpu_count(),
             "cpu_seconds": used,
         }
@@ -165,16 +167,22 @@ def worker_words() -> list[str]:
 
 
 @contextmanager
-def enforcing(one: Installation) -> Iterator[int]:
-    """The worker of docker-compose.yml and beat; the worker's pid."""
+def enforcing(one: Installation, workers: int) -> Iterator[list[int]]:
+    """So many workers of docker-compose.yml (`--scale worker-enforce=N`) and beat; the workers' pids."""
     with contextlib.ExitStack() as stack:
-        beats = {"IMDSDASH_HEARTBEAT_FILE": str(one.folder / "worker.beats")}
-        worker = one.start("worker", sys.executable, "-m", *worker_words(), **beats)
-        stack.callback(end, worker)
-        listening(one.folder / "worker")
+        pids = []
+        for number in range(workers):
+            name = f"worker-{number}"
+            beats = {"IMDSDASH_HEARTBEAT_FILE": str(one.folder / f"{name}.beats")}
+            words = [word.replace("@%h", f"-{number}@%h") for word in worker_words()]  # each is a host of its own there
+            worker = one.start(name, sys.executable, "-m", *words, **beats)
+            stack.callback(end, worker)
+            pids.append(worker.pid)
+        for number in range(workers):
+            listening(one.folder / f"worker-{number}")
         words = [sys.executable, "-m", "celery", "-A", "imdsdash", "beat", "-s", str(one.folder / "beat")]
         stack.callback(end, one.start("beat", *words))
-        yield worker.pid
+        yield pids
 
 
 @dataclass
@@ -228,9 +236,9 @@ class Owners:
         return boto3.Session(**keys, aws_session_token=given["SessionToken"]).client("ec2", **options)
 
 
-def cpu(worker: int, aws: int, database: int) -> dict[str, float]:
+def cpu(workers: list[int], aws: int, database: int) -> dict[str, float]:
     """CPU seconds so far."""
-    own = {name: services.cpu_seconds(pid) for name, pid in (("worker", worker), ("pretend_aws", aws))}
+    own = {"workers": sum(map(services.cpu_seconds, workers)), "pretend_aws": services.cpu_seconds(aws)}
     return own | {"postgresql": services.cpu_seconds(database), "all_of_the_machine": services.machine_busy()[0]}
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from migration.actions import audit, notifications, runs
+from migration.actions import audit, guards, notifications, runs
 from migration.domain import policy as policies
 from migration.domain.words import some
 from migration.enums import WATCHED, CanaryState, ChangeState, ResourceKind, RunState, Severity
@@ -23,7 +23,7 @@ def holds(run: Run, *, now: datetime) -> bool:
     """
     if run.canary in GOOD or run.request.kind not in WATCHED:
         return False
-    minutes = policies.of_plan(run.request.plan.get("policy") or {}).canary_minutes
+    minutes = policies.of_plan(guards.kept(run.request).policy).canary_minutes
     first = canary_of(run)
     if not minutes or first is None or not run.changes.filter(state=ChangeState.PENDING).exists():
         return False

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, TextField
+from django.db import connection
+from django.db.models import Count, QuerySet, TextField
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
 
 from migration.actions import runs
@@ -41,34 +43,51 @@ class Kept:
     plan: dict[str, Any]
 
 
-_READ: dict[bytes, Kept] = {}  # by the SHA-256 of the stored text
+_READ: dict[str, Kept] = {}  # by the version of the row, or by the SHA-256 of the stored text
 MOST_READ = 64  # more runs than one process drives at once; a plan of thousands takes megabytes
+# PostgreSQL's own mark of a version of a row: whoever changes the row, by whatever way, makes a version with another
+# (PostgreSQL 5.6, System Columns). The plan itself need not come over for every call, which for one of thousands of
+# changes costs more than all the other guards.
+VERSION = RawSQL('"migration_enforcementrequest".xmin::text || "migration_enforcementrequest".ctid::text', ())
 
 
 def kept(request: EnforcementRequest) -> Kept:
     """The plan as it is stored now; looked at once for each copy of the row.
 
-    The database is asked for it before every call to AWS. Parsing a plan of thousands of changes and putting it into
-    its canonical form costs many times that, and is done once a process for one and the same text.
+    The database is asked before every call to AWS whether it is still the same. Parsing a plan of thousands of changes
+    and putting it into its canonical form is done once a process for one and the same text.
     """
     found: Kept | None = request.__dict__.get("_kept")
     if found is None:
-        rows = EnforcementRequest.objects.filter(pk=request.pk).annotate(text=Cast("plan", TextField()))
-        found = request.__dict__["_kept"] = _read(rows.values_list("text", flat=True).get())
+        rows = EnforcementRequest.objects.filter(pk=request.pk)
+        found = _of_version(rows) if connection.vendor == "postgresql" else _of_text(rows)
+        request.__dict__["_kept"] = found
     return found
 
 
-def _read(text: str) -> Kept:
-    key = hashlib.sha256(text.encode()).digest()
-    found = _READ.get(key)
+def _of_version(rows: QuerySet[EnforcementRequest]) -> Kept:
+    versions = rows.annotate(row=VERSION)
+    pk, row = versions.values_list("pk", "row").get()
+    found = _READ.get(f"{pk} {row}")
     if found is None:
-        plan = json.loads(text)
-        told = plan if isinstance(plan, dict) else {}
-        found = Kept(plans.digest(plan), str(told.get("account_id", "")), told.get("policy") or {}, told)
-        if len(_READ) >= MOST_READ:
-            _READ.clear()
-        _READ[key] = found
+        row, text = versions.annotate(text=Cast("plan", TextField())).values_list("row", "text").get()
+        found = _remember(f"{pk} {row}", text)
     return found
+
+
+def _of_text(rows: QuerySet[EnforcementRequest]) -> Kept:
+    text = rows.annotate(text=Cast("plan", TextField())).values_list("text", flat=True).get()
+    key = hashlib.sha256(text.encode()).hexdigest()
+    return _READ.get(key) or _remember(key, text)
+
+
+def _remember(key: str, text: str) -> Kept:
+    plan = json.loads(text)
+    told = plan if isinstance(plan, dict) else {}
+    if len(_READ) >= MOST_READ:
+        _READ.clear()
+    _READ[key] = Kept(plans.digest(plan), str(told.get("account_id", "")), told.get("policy") or {}, told)
+    return _READ[key]
 
 
 def may_go_on(run: Run, *, now: datetime) -> bool:

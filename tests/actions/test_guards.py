@@ -4,6 +4,7 @@ from datetime import time, timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from migration.actions import brake, guards, runs
 from migration.domain import plan as plans
@@ -237,10 +238,20 @@ def test_one_and_the_same_plan_is_parsed_once(run, read):
 
 
 def test_a_row_is_asked_for_its_plan_once(run, read, django_assert_num_queries):
+    guards.kept(afresh(run).request)  # parsed and remembered
     request = afresh(run).request
 
     with django_assert_num_queries(1):
         assert guards.kept(request) is guards.kept(request)
+
+
+def test_a_plan_that_another_has_changed_is_parsed_anew_whatever_changed_it(run, read):
+    assert paused_because(run) == ""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE migration_enforcementrequest SET plan = %s", ['{"notes": "by hand"}'])
+
+    assert guards.kept(afresh(run).request).plan == {"notes": "by hand"}
+    assert paused_because(run) == "The plan is not the one that was approved, so nothing may be changed."
 
 
 def test_no_more_plans_are_remembered_than_so_many(run, read, monkeypatch):

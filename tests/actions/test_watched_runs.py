@@ -316,7 +316,7 @@ def test_a_look_that_comes_back_after_a_person_paused_the_run_judges_nothing(sta
 def test_nothing_is_said_to_wait_for_the_canary_of_a_run_that_is_over(state, told):
     run = watched(1, state=state, finished_at=None if told else NOW, canary=CanaryState.WATCHING, canary_until=NOW)
 
-    said = " ".join(line.sentence for line in queries.told(afresh(run), now=NOW))
+    said = " ".join(line.sentence for line in queries.told(afresh(run), refused=0, now=NOW))
 
     assert ("the rest waits for it" in said) == told
 
