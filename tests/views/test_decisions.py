@@ -437,7 +437,7 @@ def back(cast):
         request_of(account, cast["engineer"], RequestState.APPROVED, decided_by=decider, decided_at=NOW), RunState.DONE
     )
     change = change_of(done, ChangeState.VERIFIED)
-    Instance.objects.filter(pk=change.instance_id).update(http_tokens="required")
+    Instance.objects.filter(changes=change).update(http_tokens="required")
     return rollback.draft(run=done, by=cast["engineer"], now=NOW)
 
 
