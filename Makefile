@@ -3,6 +3,8 @@
 .PHONY: help venv demo test check fix soak bench states clean
 
 SOAK_STEPS ?= 200000
+# Twice as many as two cores: half of what is tested is other processes, which are waited for.
+TEST_WORKERS ?= 4
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -32,7 +34,7 @@ demo: venv ## the whole product on this machine, on a pretend AWS: http://127.0.
 
 test: venv ## every test; what is absent (browser, PostgreSQL, Redis) is skipped loudly, and fails when CI=true
 	@$(BIN)/python -m tests.on_postgres
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 check: venv ## lint, types, floors, migrations, templates, compose, Dockerfile
 	@$(BIN)/ruff format --check .

@@ -47,5 +47,7 @@ def of_decisions(admin: User, *, now: datetime) -> dict[str, Read]:
         "standing.of_accounts": lambda: standing.of_accounts(members, today=today, days=14),
         "policies.holding": lambda: policies.holding(admin),
         "plans.signing": lambda: plans.signing(request, admin),
+        "runs.sent_after": lambda: list(runs.sent_after(run)[:100]),
+        "runs.written": lambda: list(runs.written(run)[:100]),
         "runs.told": lambda: runs.told(run, refused=runs.refused_calls(run), now=now),
     }

@@ -15,7 +15,7 @@ def main() -> int:
     try:
         with services.postgres() as database:
             print("The tests that touch tables, on PostgreSQL:", flush=True)
-            workers = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+            workers = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
             words = [sys.executable, "-m", "pytest", *workers, *FOLDERS, *sys.argv[1:]]
             return subprocess.run(words, env=os.environ | {"DATABASE_URL": database}, check=False).returncode
     except pytest.skip.Exception as absent:

@@ -97,11 +97,12 @@ def may_go_on(run: Run, *, now: datetime) -> bool:
     if run.state != RunState.RUNNING:
         return False
     reason = brake_reason() or _approval_gone(run.request, now=now) or _wave_paused(run)
+    over = rollout.over_budget(count := seen(run), max_failures=run.max_failures)
+    if not reason and not over:
+        return True
     left = run.changes.filter(state__in=[ChangeState.PENDING, ChangeState.LEASED]).exists()
-    if left and not reason and rollout.over_budget(count := seen(run), max_failures=run.max_failures):
-        reason = (
-            f"{some(count.failed, 'change')} failed, more than the {run.max_failures} that may. A person must look."
-        )
+    if left and not reason:
+        reason = f"{some(count.failed, 'change')} failed, more than the {run.max_failures} that may. A person must look."
     if left and reason:
         runs.pause(run=run, reason=reason, now=now)
     return not reason

@@ -11,8 +11,6 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from migration.domain.accounts import PARTITION, ROLE_ARN, partition_of
 from migration.domain.onboarding import Filled, Way
 from migration.domain.plan import Scope
-from migration.domain.policies.texts import TITLES
-from migration.domain.policies.wanted import Attach, Kind, Wanted
 from migration.enums import FoundBy, LaunchSourceKind, RequestKind, ScopeKind, Status, WaiverKind
 from migration.queries import callers, waivers
 from migration.queries.account import InstanceFilters
@@ -214,7 +212,7 @@ class FleetFilterForm(forms.Form):
     order = forms.ChoiceField(required=False, choices=list(FLEET_ORDERS.items()))
 
     def filters(self) -> FleetFilters:
-        usable = _usable(self)
+        usable = said_rightly(self)
         return FleetFilters(**(usable | {"order": usable.get("order") or "risk"}))
 
 
@@ -224,7 +222,7 @@ class CallerFilterForm(forms.Form):
     found_by = forms.ChoiceField(required=False, choices=[("", "Anyone"), *callers.FOUND_BY.items()])
 
     def filters(self) -> callers.CallerFilters:
-        return callers.CallerFilters(**_usable(self))
+        return callers.CallerFilters(**said_rightly(self))
 
 
 class CallerImportForm(forms.Form):
@@ -271,7 +269,7 @@ class AccountFilterForm(forms.Form):
     order = forms.ChoiceField(required=False, choices=list(ORDERS.items()))
 
     def filters(self) -> AccountFilters:
-        return AccountFilters(**(_usable(self) | {"order": _usable(self).get("order") or "calls"}))
+        return AccountFilters(**(said_rightly(self) | {"order": said_rightly(self).get("order") or "calls"}))
 
 
 class InstanceFilterForm(forms.Form):
@@ -280,7 +278,7 @@ class InstanceFilterForm(forms.Form):
     q = forms.CharField(required=False, max_length=100, strip=True)
 
     def filters(self) -> InstanceFilters:
-        return InstanceFilters(**_usable(self))
+        return InstanceFilters(**said_rightly(self))
 
 
 class QualityFilterForm(forms.Form):
@@ -288,7 +286,7 @@ class QualityFilterForm(forms.Form):
     show = forms.ChoiceField(required=False, choices=list(SHOWN.items()))
 
     def filters(self) -> QualityFilters:
-        return QualityFilters(**_usable(self))
+        return QualityFilters(**said_rightly(self))
 
 
 class LaunchFilterForm(forms.Form):
@@ -299,7 +297,7 @@ class LaunchFilterForm(forms.Form):
     answer = forms.ChoiceField(required=False, choices=list(ANSWERS.items()))
 
     def filters(self) -> LaunchFilters:
-        return LaunchFilters(**_usable(self))
+        return LaunchFilters(**said_rightly(self))
 
 
 class AuditFilterForm(forms.Form):
@@ -309,10 +307,10 @@ class AuditFilterForm(forms.Form):
     before = forms.IntegerField(required=False, min_value=1)
 
     def filters(self) -> AuditFilters:
-        return AuditFilters(**{name: value for name, value in _usable(self).items() if name != "before"})
+        return AuditFilters(**{name: value for name, value in said_rightly(self).items() if name != "before"})
 
     def before_seq(self) -> int | None:
-        seq: int | None = _usable(self).get("before")
+        seq: int | None = said_rightly(self).get("before")
         return seq
 
 
@@ -382,7 +380,7 @@ class WaiverFilterForm(forms.Form):
     show = forms.ChoiceField(required=False, choices=list(waivers.SHOWN.items()))
 
     def filters(self) -> waivers.WaiverFilters:
-        return waivers.WaiverFilters(**(_usable(self) | {"show": _usable(self).get("show") or "active"}))
+        return waivers.WaiverFilters(**(said_rightly(self) | {"show": said_rightly(self).get("show") or "active"}))
 
 
 class ConnectForm(forms.Form):
@@ -409,7 +407,7 @@ class ConnectForm(forms.Form):
 
     def filled(self, known: Filled) -> Filled:
         """What is known, overridden by what was said."""
-        said = {key: value for key, value in _usable(self).items() if value}
+        said = {key: value for key, value in said_rightly(self).items() if value}
         partition = said.get("partition") or partition_of(said.get("central", "")) or known.partition
         other = partition != known.partition  # then neither the known role nor the known organization is of it
         central = said.get("central") or ("" if other else known.central_role_arn)
@@ -422,61 +420,7 @@ class ConnectForm(forms.Form):
         )
 
 
-class GuardrailForm(forms.Form):
-    """Which guardrail, for whom, and what it shall say. What is wrong is told in a sentence, not left out."""
-
-    kind = forms.ChoiceField(
-        required=False,
-        choices=[(kind.value, title) for kind, title in TITLES.items()],
-        error_messages={"invalid_choice": "There is no such text. Choose one of the list."},
-    )
-    account = forms.RegexField(
-        required=False,
-        regex=r"^[0-9]{12}$",
-        strip=True,
-        error_messages={"invalid": "An account is its 12 digits, for example 111122223333."},
-    )
-    tokens = forms.CharField(required=False, max_length=16)
-    hop = forms.IntegerField(
-        required=False,
-        label="Hop limit",
-        error_messages={"invalid": "A hop limit is a number from 1 to 64."},
-    )
-    enforced = forms.BooleanField(required=False)
-    regions = forms.CharField(required=False, max_length=1000)
-    tag = forms.CharField(required=False, max_length=400)
-    role = forms.CharField(required=False, max_length=600, strip=True)
-    attach = forms.ChoiceField(
-        required=False,
-        choices=[(one.value, one.value) for one in Attach],
-        error_messages={"invalid_choice": "Statements that deny are attached as an SCP or as an IAM policy."},
-    )
-    partition = forms.CharField(required=False, max_length=16)
-    name = forms.CharField(required=False, max_length=256, strip=True)
-    stack = forms.CharField(required=False, max_length=200, strip=True)
-
-    def kind_asked(self) -> Kind:
-        return Kind(_usable(self).get("kind") or Kind.DECLARATIVE)
-
-    def wanted(self, *, partition: str) -> Wanted:
-        """As far as it was said in a way that can be read; `partition` where none was."""
-        said = _usable(self)
-        key, _, value = said.get("tag", "").partition("=")
-        return Wanted(
-            tokens=said.get("tokens") or "required",
-            hop_limit=said.get("hop"),
-            enforced=said.get("enforced", False),
-            regions=tuple(dict.fromkeys(said.get("regions", "").replace(",", " ").split())),
-            partition=said.get("partition") or partition,
-            exempt_tag=(key.strip(), value.strip()) if said.get("tag") else None,
-            role=said.get("role", ""),
-            attach=Attach(said.get("attach") or Attach.SCP),
-            name=said.get("name", ""),
-            stack=said.get("stack", ""),
-        )
-
-
-def _usable(form: forms.Form) -> dict[str, Any]:
+def said_rightly(form: forms.Form) -> dict[str, Any]:
     """The fields that are right; is_valid() drops the others."""
     form.is_valid()
     return form.cleaned_data

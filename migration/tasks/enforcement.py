@@ -22,6 +22,7 @@ from migration.tasks.publish import nudge
 
 log = structlog.get_logger(__name__)
 
+_written: dict[tuple[str, str], float] = {}  # account, Region -> when this process wrote there last, by its own clock
 stopping = threading.Event()  # set when this process is told to end: nothing new is begun
 BATCH = 10  # claims whose live read is shared; at 2.5 writes a second they are 4 s old at most
 IDLE_ROUNDS = 20  # looks without anything due before the worker is given back
@@ -146,10 +147,23 @@ def _write_again(claim: Claim) -> None:
     """It is done, and an earlier attempt did it: its answer was lost, or the version bears this change's mark. On to
     verification.
     """
+    if _begin(claim):
+        enforcement.record_applied(claim=claim, aws_request_id="", now=timezone.now())
+
+
+def _begin(claim: Claim) -> bool:
+    """Wait for the account's and Region's turn, and commit the intent to call. False: nothing may be sent."""
+    place, pace = (claim.account_id, claim.region), 1 / settings.IMDSDASH_WRITES_PER_SECOND
+    # How long this process alone must wait needs no question; what others have written meanwhile `begin` sees.
+    left = _written.get(place, -pace) + pace - time.monotonic()
+    if 0 < left <= pace:
+        time.sleep(left)
     while wait := enforcement.begin(claim=claim, now=timezone.now()):
         time.sleep(wait)
-    if wait is not None:
-        enforcement.record_applied(claim=claim, aws_request_id="", now=timezone.now())
+    if wait is None:
+        return False
+    _written[place] = time.monotonic()
+    return True
 
 
 def _no_read(claim: Claim, error: errors.AwsError, now: datetime) -> None:
@@ -171,9 +185,7 @@ def _write(claim: Claim, target: Target) -> None:
     except errors.AwsError as error:
         _no_read(claim, error, timezone.now())
         return
-    while wait := enforcement.begin(claim=claim, now=timezone.now()):
-        time.sleep(wait)
-    if wait is None:
+    if not _begin(claim):
         return
     try:
         request_id = enforcer.WRITERS[claim.kind](

@@ -12,7 +12,8 @@ from migration.domain.onboarding import PARTITIONS, Block
 from migration.domain.permissions import Action
 from migration.domain.policies.texts import OFFERED, Guardrail, guardrail
 from migration.domain.policies.wanted import DEFAULTS, DENIALS, FIELDS, INSTANCES, TEMPLATES, Kind, Wanted
-from migration.forms import GuardrailForm, first_error
+from migration.forms import first_error
+from migration.forms.guardrails import GuardrailForm
 from migration.models import Account
 from migration.queries import guardrails as queries
 from migration.queries.access import visible_accounts

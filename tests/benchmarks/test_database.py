@@ -12,6 +12,7 @@ from tests.services import absent
 
 # What asks no table, or a row or two by their key.
 NO_READS = {
+    "account.refuses",
     "access.among",
     "access.can",
     "access.can_everywhere",
@@ -74,6 +75,7 @@ NO_READS = {
     "policies.difference",
     "policies.held_before",
     "policies.may_administer",
+    "policies.moved_on",
     "policies.place",
     "policies.pulled_by",
     "policies.terms_of",
@@ -86,6 +88,7 @@ NO_READS = {
     "rungs.next_rung",
     "runs.fingerprint",
     "runs.is_over",
+    "runs.noun",
     "runs.progresses",  # with runs.visible
     "runs.refused_calls",  # with runs.told
     "runs.rollbacks",
@@ -99,6 +102,7 @@ NO_READS = {
     "waves.is_late",
     "waves.may",
     "waves.visible",  # with waves.rows
+    "waves.with_today",
 }
 
 

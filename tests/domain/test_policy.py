@@ -191,7 +191,7 @@ def test_terms_are_read_as_words():
         "Failures": "a run pauses beyond 2",
         "Canary": "30 min to show data",
         "Watch": "24 h after the change",
-        "Refused calls": "a run and its wave pause beyond 0 instances with them",
+        "Refused calls": "a run and its wave pause at the first instance with them",
         "Emergency": "nobody puts back alone",
         "Change window": "always open",
     }
