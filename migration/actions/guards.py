@@ -102,7 +102,8 @@ def may_go_on(run: Run, *, now: datetime) -> bool:
         return True
     left = run.changes.filter(state__in=[ChangeState.PENDING, ChangeState.LEASED]).exists()
     if left and not reason:
-        reason = f"{some(count.failed, 'change')} failed, more than the {run.max_failures} that may. A person must look."
+        failed = some(count.failed, "change")
+        reason = f"{failed} failed, more than the {run.max_failures} that may. A person must look."
     if left and reason:
         runs.pause(run=run, reason=reason, now=now)
     return not reason
