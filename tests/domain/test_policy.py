@@ -215,6 +215,19 @@ def test_other_terms_are_read_as_words():
     }
 
 
+def test_a_run_that_takes_no_failure_pauses_at_the_first():
+    assert words(Terms(max_failures=0))["Failures"] == "a run pauses at the first"
+
+
+def test_a_unit_with_a_name_of_one_letter_is_narrower_than_everywhere():
+    everywhere, unit = ("", "", Terms(quorum=1)), ("", "R", Terms(quorum=3))
+
+    for places in ([everywhere, unit], [unit, everywhere]):
+        found = narrowest(places, account_id=MINE, ou_path="R/Prod")
+        assert found is not None
+        assert found.quorum == 3
+
+
 def test_the_largest_terms_are_read_as_words():
     found = words(Terms(one_click=10_000, canary_minutes=1_440, max_rejecting=1_000, emergency=Emergency.STEERING))
 
