@@ -80,8 +80,10 @@ def _claim(*, run_id: int, owner: str, limit: int, now: datetime) -> list[Claim]
         planned = plans.items(guards.kept(run.request).plan)  # the very text that the guards have just looked at
         closed = closed_regions(run.account)
         claims: list[Claim] = []
-        for change in _free(run, now)[:allowed]:
-            reason, error_class = guards.not_now(change, run, planned=planned, closed=closed, now=now)
+        due = list(_free(run, now)[:allowed])
+        taken = guards.taken_over(run, due)
+        for change in due:
+            reason, error_class = guards.not_now(change, run, planned=planned, closed=closed, taken=taken, now=now)
             if reason:
                 to = ChangeState.FAILED if error_class else ChangeState.SKIPPED
                 _settle(change, to, reason, error_class, now)
@@ -105,7 +107,7 @@ def _waiting(run: Run, now: datetime) -> QuerySet[Change]:
     due = Q(not_before__isnull=True) | Q(not_before__lte=now)
     ripe = Q(needs__isnull=True) | Q(needs__state__in=SETTLED)
     rows = run.changes.filter(due, ripe, state=ChangeState.PENDING)
-    return rows.select_related("instance", "needs", "undoes__run", "run__account")
+    return rows.select_related("instance", "needs", "undoes", "run__account")
 
 
 def _free(run: Run, now: datetime) -> list[Change] | QuerySet[Change]:

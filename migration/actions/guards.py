@@ -4,6 +4,7 @@ must fail.
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,10 +23,10 @@ from migration.domain.words import inner, some
 from migration.enums import ChangeState, RequestKind, RequestState, RunState, Status
 from migration.models import Change, EnforcementRequest, Instance, Run
 from migration.queries import decisions
+from migration.queries import runs as run_rows
 from migration.queries.planning import stale_because
 from migration.queries.policies import brake_reason
 from migration.queries.rungs import enforcement_harms
-from migration.queries.runs import sent_after
 
 MAX_ATTEMPTS = 3  # claims that ended without a word; a change that kills its worker is parked, not retried for ever
 IN_FLIGHT = (ChangeState.LEASED, ChangeState.CALLING, ChangeState.APPLIED, ChangeState.UNKNOWN)
@@ -156,10 +157,14 @@ def seen(run: Run) -> rollout.Seen:
     )
 
 
-def _taken_over(undone: Change) -> Change | None:
-    """The change of a later run that has sent the same fields of the same resource since."""
-    rows = sent_after(undone.run).filter(kind=undone.kind, region=undone.region, resource_id=undone.resource_id)
-    return next((other for other in rows if undone.send.keys() & other.send.keys()), None)
+def taken_over(run: Run, changes: Sequence[Change]) -> dict[int, Change]:
+    """Of these changes that put something back, by key, the change of a later run that has sent it anew since."""
+    undone = {change.undoes.pk: change for change in changes if change.undoes is not None}
+    if run.request.undoes is None or not undone:
+        return {}
+    later = run_rows.sent_after(run.request.undoes).filter(resource_id__in={change.resource_id for change in changes})
+    found = run_rows.taken_over([change.undoes for change in undone.values() if change.undoes is not None], later)
+    return {undone[pk].pk: other for pk, other in found.items()}
 
 
 def _verdict_since(row: Instance, run: Run, *, closed: frozenset[str], now: datetime) -> str:
@@ -178,9 +183,18 @@ def _verdict_since(row: Instance, run: Run, *, closed: frozenset[str], now: date
 
 
 def not_now(
-    change: Change, run: Run, *, planned: dict[Key, Any], closed: frozenset[str], now: datetime
+    change: Change,
+    run: Run,
+    *,
+    planned: dict[Key, Any],
+    closed: frozenset[str],
+    taken: Mapping[int, Change],
+    now: datetime,
 ) -> tuple[str, str]:
-    """Why this change is not to be made, and its error class; a skip has none. ("", "") means: go on."""
+    """Why this change is not to be made, and its error class; a skip has none. ("", "") means: go on.
+
+    `planned`: the changes of the plan; `closed`: Regions that cannot be read; `taken`: as `taken_over`.
+    """
     item = planned.get((str(change.kind), change.region, change.resource_id))
     if item is None or item["before"] != change.before or item["send"] != change.send:
         return "It is not in the approved plan as it stands here.", "not_in_plan"
@@ -193,7 +207,7 @@ def not_now(
     enforces = run.request.kind == RequestKind.ENFORCEMENT or ladder.switches_on(change.send)
     if enforces and (harm := enforcement_harms(run.account, change.region, now=now)):
         return f"No longer safe to enforce: {harm}"[:400], ""
-    if change.undoes is not None and (other := _taken_over(change.undoes)):
+    if other := taken.get(change.pk):
         return f"Run {other.run_id} has sent it anew since, so it is that run's to put back.", ""
     if change.attempts >= MAX_ATTEMPTS:
         return f"Given up after {change.attempts} attempts that ended without a word.", "attempts"

@@ -18,13 +18,13 @@ from migration.domain import plan as plans
 from migration.domain import policy as policies
 from migration.domain.live import OPTIONS
 from migration.domain.permissions import Action
-from migration.domain.plan import Key, Scope
+from migration.domain.plan import Scope
 from migration.enums import ACTIVE_RUN, SETTLED, ChangeState, RequestKind, RequestState, ResourceKind, RunState
 from migration.models import Change, EnforcementRequest, Instance, Run
 from migration.queries import access
 from migration.queries.planning import locked_regions, options_of
 from migration.queries.policies import terms_for
-from migration.queries.runs import sent_after, written
+from migration.queries.runs import sent_after, taken_over, written
 
 OPEN = (RequestState.DRAFT, RequestState.REQUESTED)
 ON_ITS_WAY = "What became of its call is not known yet. Plan to put it back once it is settled."
@@ -119,16 +119,17 @@ def _items(run: Run, chosen: Sequence[Change] | None) -> tuple[list[dict[str, An
     if chosen is not None:
         rows = rows.filter(pk__in=[change.pk for change in chosen])
     locks = locked_regions(run.account)
-    later = _later(run)
+    begun_here = list(rows.select_related("instance", "needs").order_by("-pk"))
+    later = taken_over(begun_here, sent_after(run).only("run_id", "kind", "region", "resource_id", "send"))
     items, excluded = [], []
-    for change in rows.select_related("instance", "needs").order_by("-pk"):
+    for change in begun_here:
         send = ladder.restore(change.kind, change.before, change.send)
         if send == {}:
             continue
         if change.state not in SETTLED:
             excluded.append(_excluded(change, "unsettled", ON_ITS_WAY))
             continue
-        reason, status = _taken_over(change, later) or _why_not(change, send, locks)
+        reason, status = _for_later(change, later.get(change.pk)) or _why_not(change, send, locks)
         if reason:
             excluded.append(_excluded(change, status, reason))
         else:
@@ -136,21 +137,12 @@ def _items(run: Run, chosen: Sequence[Change] | None) -> tuple[list[dict[str, An
     return items, excluded
 
 
-def _later(run: Run) -> dict[Key, list[Change]]:
-    """By resource, what later runs have sent and not put back."""
-    found: dict[Key, list[Change]] = {}
-    rows = sent_after(run).only("run_id", "kind", "region", "resource_id", "send")
-    for change in rows.order_by("pk"):
-        found.setdefault((change.kind, change.region, change.resource_id), []).append(change)
-    return found
-
-
-def _taken_over(change: Change, later: dict[Key, list[Change]]) -> tuple[str, str] | None:
-    """What a later run has sent anew is that run's to put back, even where the value is the same."""
-    for other in later.get((change.kind, change.region, change.resource_id), ()):
-        if names := sorted(change.send.keys() & other.send.keys()):
-            return f"Run {other.run_id} has sent {', '.join(names)} since. Put that run back instead.", "later"
-    return None
+def _for_later(change: Change, other: Change | None) -> tuple[str, str] | None:
+    """Why it is the later run's to put back, if there is one."""
+    if other is None:
+        return None
+    names = ", ".join(sorted(change.send.keys() & other.send.keys()))
+    return f"Run {other.run_id} has sent {names} since. Put that run back instead.", "later"
 
 
 def _why_not(change: Change, send: dict[str, Any] | None, locks: dict[str, str]) -> tuple[str, str]:
@@ -239,7 +231,7 @@ def _loosens(item: dict[str, Any]) -> bool:
 def _notes(run: Run, items: list[dict[str, Any]], *, proposed: bool) -> list[str]:
     notes = [f"Puts back run {run.pk}, exactly the fields it sent, only where they are still as it left them."]
     if any(_loosens(item) for item in items):
-        notes.append("These answer IMDSv1 again afterwards: this loosens security.")
+        notes.append(plans.ANSWERS_AGAIN)
     if proposed:
         notes.append("Proposed by the watch: these had IMDSv1 calls refused since they require IMDSv2.")
     return notes

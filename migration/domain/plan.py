@@ -17,6 +17,7 @@ VERSION = 2  # 1 had no kind, scope nor policy; such plans are still read, and v
 SEND: Mapping[str, str | int] = {"HttpTokens": "required"}
 OFF: Mapping[str, str | int] = {"HttpEndpoint": "disabled"}
 HOP_LIMIT = "HttpPutResponseHopLimit"
+ANSWERS_AGAIN = "These answer IMDSv1 again afterwards: this loosens security."  # a note, and the gravest there is
 
 Key = tuple[str, str, str]  # ResourceKind, Region, resource id
 

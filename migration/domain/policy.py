@@ -7,6 +7,7 @@ from typing import Any
 
 from migration.domain import windows
 from migration.domain.windows import Window
+from migration.domain.words import some
 from migration.enums import Emergency
 
 # The least and the most of each number.
@@ -108,14 +109,14 @@ def words(terms: Terms) -> dict[str, str]:
     """By label, the terms as a person reads them."""
     said = {
         "quorum": "by one person" if terms.quorum == 1 else f"by {terms.quorum} different people",
-        "one_click": f"up to {_n(terms.one_click, 'instance')}" if terms.one_click else "never",
+        "one_click": f"up to {some(terms.one_click, 'instance')}" if terms.one_click else "never",
         "max_failures": f"a run pauses {f'beyond {terms.max_failures:,}' if terms.max_failures else 'at the first'}",
         "canary_minutes": (
             f"{terms.canary_minutes:,} min to show data" if terms.canary_minutes else "only verified, not watched"
         ),
         "watch_hours": f"{terms.watch_hours:,} h after the change",
         "max_rejecting": (
-            f"a run and its wave pause beyond {_n(terms.max_rejecting, 'instance')} with them"
+            f"a run and its wave pause beyond {some(terms.max_rejecting, 'instance')} with them"
             if terms.max_rejecting
             else "a run and its wave pause at the first instance with them"
         ),
@@ -127,10 +128,6 @@ def words(terms: Terms) -> dict[str, str]:
         "window": str(terms.window) if terms.window else "always open",
     }
     return {LABELS[name]: text for name, text in said.items()}
-
-
-def _n(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def narrowest(places: Iterable[tuple[str, str, Terms]], *, account_id: str, ou_path: str) -> Terms | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from migration.domain.facts import MetadataOptions
+from migration.domain.words import some
 from migration.enums import Status
 
 HOURS = 24
@@ -180,8 +181,7 @@ def _by_evidence(subject: Subject, window: Window, evidence: Evidence) -> tuple[
     of_days = f"{evidence.measured_days} of {window.days} days fully measured"
     if evidence.v1_calls:
         at = f", last in the hour from {evidence.last_v1_hour:%Y-%m-%d %H:%M} UTC" if evidence.last_v1_hour else ""
-        calls = "1 IMDSv1 call" if evidence.v1_calls == 1 else f"{evidence.v1_calls:,} IMDSv1 calls"
-        return Status.IN_USE, f"{calls} in the window{at}."
+        return Status.IN_USE, f"{some(evidence.v1_calls, 'IMDSv1 call')} in the window{at}."
     if evidence.measured_hours == 0 and subject.instance_state == "stopped":
         return Status.UNKNOWN, "Stopped and not measured: nothing shows what it calls at its next boot."
     if window.until is None:

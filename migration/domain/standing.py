@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from migration.domain.words import some
 from migration.enums import LaunchAnswer, Standing, Status
 
 S = Status
@@ -78,20 +79,21 @@ def _reason(standing: Standing, facts: Facts, count: Counter[Status]) -> str:
     words = {
         Standing.UNREADABLE: "Cannot be read now, so nothing here is known to be safe.",
         Standing.EMPTY: "No instance of ours has been seen.",
-        Standing.REGRESSED: f"{_n(count[S.REGRESSED], 'instance')} that was required allows IMDSv1 again.",
+        Standing.REGRESSED: f"{some(count[S.REGRESSED], 'instance')} that was required allows IMDSv1 again.",
         Standing.IN_USE: _in_use(facts, count),
-        Standing.UNKNOWN: f"Of {_n(allowing, 'instance')} that may call IMDSv1, {count[S.UNKNOWN]:,} are not known.",
-        Standing.SETTLING: f"Quiet so far; {_n(count[S.SETTLING], 'instance')} not measured for long enough.",
-        Standing.BLOCKED: f"Quiet, and something stands in the way of {_n(facts.blocked, 'instance')}.",
-        Standing.READY: f"{_n(count[S.READY] - facts.blocked, 'instance')} can be enforced now.",
-        Standing.PENDING: f"{_n(count[S.PENDING], 'instance')} required, which AWS applies at their next start.",
-        Standing.WAIVED: f"All that is left is waived: {_n(count[S.WAIVED], 'instance')}.",
+        Standing.UNKNOWN: f"Of {some(allowing, 'instance')} that may call IMDSv1, {count[S.UNKNOWN]:,} are not known.",
+        Standing.SETTLING: f"Quiet so far; {some(count[S.SETTLING], 'instance')} not measured for long enough.",
+        Standing.BLOCKED: f"Quiet, and something stands in the way of {some(facts.blocked, 'instance')}.",
+        Standing.READY: f"{some(count[S.READY] - facts.blocked, 'instance')} can be enforced now.",
+        Standing.PENDING: f"{some(count[S.PENDING], 'instance')} required, which AWS applies at their next start.",
+        Standing.WAIVED: f"All that is left is waived: {some(count[S.WAIVED], 'instance')}.",
         Standing.COMES_BACK: (
-            f"{_n(done, 'instance')} done, and {_n(facts.launches.get(LaunchAnswer.V1_ALLOWED, 0), 'launch source')} "
+            f"{some(done, 'instance')} done, and "
+            f"{some(facts.launches.get(LaunchAnswer.V1_ALLOWED, 0), 'launch source')} "
             "would bring IMDSv1 back with the next launch."
         ),
-        Standing.UNSURE: f"{_n(done, 'instance')} done; what would be launched next is not known.",
-        Standing.DONE: f"{_n(done, 'instance')} done, and what is launched next is safe too.",
+        Standing.UNSURE: f"{some(done, 'instance')} done; what would be launched next is not known.",
+        Standing.DONE: f"{some(done, 'instance')} done, and what is launched next is safe too.",
     }
     return words[standing]
 
@@ -100,9 +102,11 @@ def _in_use(facts: Facts, count: Counter[Status]) -> str:
     parts = []
     if count[S.IN_USE]:
         verb = "calls" if count[S.IN_USE] == 1 else "call"
-        parts.append(f"{_n(count[S.IN_USE], 'instance')} {verb} IMDSv1")
+        parts.append(f"{some(count[S.IN_USE], 'instance')} {verb} IMDSv1")
     if facts.dead_calling:
-        parts.append(f"{_n(facts.dead_calling, 'instance')} that came and went did ({_n(facts.dead_calls, 'call')})")
+        parts.append(
+            f"{some(facts.dead_calling, 'instance')} that came and went did ({some(facts.dead_calls, 'call')})"
+        )
     return ", and ".join(parts) + f" in the last {facts.window_days} days."
 
 
@@ -111,7 +115,7 @@ def _coverage(facts: Facts, count: Counter[Status]) -> str:
     if not allowing:
         return ""
     verb = "allows" if allowing == 1 else "allow"
-    return f"{facts.seen:,} of {_n(allowing, 'instance')} that {verb} IMDSv1 measured for {facts.window_days} days"
+    return f"{facts.seen:,} of {some(allowing, 'instance')} that {verb} IMDSv1 measured for {facts.window_days} days"
 
 
 def next_step(facts: Facts, count: Counter[Status]) -> str:
@@ -121,23 +125,19 @@ def next_step(facts: Facts, count: Counter[Status]) -> str:
     bad = launches.get(LaunchAnswer.V1_ALLOWED, 0)
     ladder = (
         (not facts.readable, "Mend the reader role, so that it can be read."),
-        (count[S.REGRESSED], f"Find out what put {_n(count[S.REGRESSED], 'instance')} back, then enforce again."),
-        (free > 0, f"Plan the enforcement of {_n(free, 'ready instance')}."),
-        (facts.blocked, f"Clear what blocks {_n(facts.blocked, 'instance')}: {facts.common_blocker}"),
-        (count[S.IN_USE], f"Find and upgrade what calls IMDSv1 on {_n(count[S.IN_USE], 'instance')}."),
+        (count[S.REGRESSED], f"Find out what put {some(count[S.REGRESSED], 'instance')} back, then enforce again."),
+        (free > 0, f"Plan the enforcement of {some(free, 'ready instance')}."),
+        (facts.blocked, f"Clear what blocks {some(facts.blocked, 'instance')}: {facts.common_blocker}"),
+        (count[S.IN_USE], f"Find and upgrade what calls IMDSv1 on {some(count[S.IN_USE], 'instance')}."),
         (facts.dead_calling, "Upgrade what the short-lived instances run: their image or launch template."),
-        (count[S.UNKNOWN], f"Close the gaps in the measurement of {_n(count[S.UNKNOWN], 'instance')}."),
+        (count[S.UNKNOWN], f"Close the gaps in the measurement of {some(count[S.UNKNOWN], 'instance')}."),
         (count[S.SETTLING], "Wait: it is quiet, and not measured for long enough yet."),
-        (bad, f"Make {_n(bad, 'launch source')} require tokens, or IMDSv1 comes back."),
-        (count[S.PENDING], f"Start {_n(count[S.PENDING], 'stopped instance')} once, so that AWS applies it."),
+        (bad, f"Make {some(bad, 'launch source')} require tokens, or IMDSv1 comes back."),
+        (count[S.PENDING], f"Start {some(count[S.PENDING], 'stopped instance')} once, so that AWS applies it."),
         (
             launches.get(LaunchAnswer.UNKNOWN),
-            f"Find out what {_n(launches.get(LaunchAnswer.UNKNOWN, 0), 'launch source')} launches.",
+            f"Find out what {some(launches.get(LaunchAnswer.UNKNOWN, 0), 'launch source')} launches.",
         ),
-        (count[S.WAIVED], f"End the waivers of {_n(count[S.WAIVED], 'instance')} when their time comes."),
+        (count[S.WAIVED], f"End the waivers of {some(count[S.WAIVED], 'instance')} when their time comes."),
     )
     return next((words for true, words in ladder if true), "Nothing: watch that it stays so.")
-
-
-def _n(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

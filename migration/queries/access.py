@@ -44,7 +44,7 @@ def can(user: Person, action: Action, account: Account | None = None) -> bool:
 
 def who_may(action: Action, account: Account, people: Iterable[int] | None = None) -> set[int]:
     """Everybody, or those of these people, by their keys, who may sign in and do this to this account as it stands."""
-    grants = Grant.objects.filter(user__is_active=True)
+    grants = Grant.objects.filter(Q(account__isnull=True) | Q(account=account), user__is_active=True)
     held: defaultdict[int, set[Role]] = defaultdict(set)
     for grant in grants if people is None else grants.filter(user__in=people):
         if _covers(grant, account):

@@ -140,6 +140,11 @@ class Plan:
         return sum(bool(change.warnings) for change in self.changes)
 
     @property
+    def told_notes(self) -> list[tuple[str, bool]]:
+        """Each note, and whether it warns."""
+        return [(note, note == plans.ANSWERS_AGAIN) for note in self.notes]
+
+    @property
     def sent(self) -> list[str]:
         """Every different field and value that would be sent to AWS."""
         return sorted({option.sent for change in self.changes for option in change.options})

@@ -1,5 +1,6 @@
 """Runs: how far each has come."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,7 +107,22 @@ def written(run: Run) -> QuerySet[Change]:
 def sent_after(run: Run) -> QuerySet[Change]:
     """What later runs have changed in the account and not put back: that is theirs, even where it is alike."""
     rows = Change.objects.filter(run__account=run.account_id, run__pk__gt=run.pk, after__isnull=False)
-    return rows.filter(undoes__isnull=True).exclude(undone_by__state=ChangeState.VERIFIED)
+    return rows.filter(undoes__isnull=True).exclude(undone_by__state=ChangeState.VERIFIED).order_by("pk")
+
+
+def taken_over(changes: Iterable[Change], later: Iterable[Change]) -> dict[int, Change]:
+    """Of the changes those of which a later one has sent a field of the same resource anew: by key, that later one.
+    `later`: of `sent_after`. It is that run's to put back, even where the value is the same.
+    """
+    sent: defaultdict[tuple[str, str, str], list[Change]] = defaultdict(list)
+    for other in later:
+        sent[other.kind, other.region, other.resource_id].append(other)
+    found: dict[int, Change] = {}
+    for change in changes:
+        for other in sent.get((change.kind, change.region, change.resource_id), ()):
+            if change.send.keys() & other.send.keys():
+                found.setdefault(change.pk, other)
+    return found
 
 
 def changes(run: Run) -> QuerySet[Change]:

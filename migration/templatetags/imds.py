@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from migration import charts
 from migration.domain import failures
-from migration.domain.words import inner
+from migration.domain.words import inner, some
 from migration.enums import (
     ChangeState,
     LaunchAnswer,
@@ -201,7 +201,7 @@ def duration(seconds: int) -> str:
 
 @register.filter
 def plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return some(count, noun)
 
 
 @register.filter

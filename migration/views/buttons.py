@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from migration.domain.permissions import Action, right_to_plan
+from migration.domain.words import some
 from migration.enums import ACTIVE_RUN, RequestKind, RequestState, RunState, WaiverKind, WaiverState
 from migration.models import Account, EnforcementRequest, Run, Waiver
 from migration.queries.access import can
@@ -31,15 +32,11 @@ class ButtonContext:
         return not self.reason
 
 
-def plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def enforce(
     *, user: User, account: Account, ready: int, waiting: EnforcementRequest | None, run: Run | None
 ) -> ButtonContext:
     """The one button of the account page: it opens a prefilled plan, nothing is changed yet."""
-    label = f"Enforce IMDSv2 on {plural(ready, 'ready instance')}" if ready else "Enforce IMDSv2"
+    label = f"Enforce IMDSv2 on {some(ready, 'ready instance')}" if ready else "Enforce IMDSv2"
     url = reverse("draft_plan", args=[account.account_id])
     if run is not None:
         there = reverse("run", args=[run.pk])
@@ -111,11 +108,10 @@ def plan_actions(
     emergency: bool = False,
     one_click: bool = False,
 ) -> PlanActions:
-    """By state, role and four eyes. The actions check all of it again. `moved_on`: the policy has."""
-    is_open = request.state in {RequestState.DRAFT, RequestState.REQUESTED}
-    if expired and is_open:
+    """By state, role and four eyes. The actions check all of it again. `moved_on`: the policy has, of an open one."""
+    if expired and request.state in {RequestState.DRAFT, RequestState.REQUESTED}:
         return PlanActions("This plan is past its expiry and cannot go on. Make a new one from the account's page.")
-    if moved_on and is_open:
+    if moved_on:
         return _moved_on(user, request)
     if request.state == RequestState.DRAFT:
         return _draft(user, request, plan, emergency=emergency, one_click=one_click)
@@ -140,13 +136,13 @@ def _moved_on(user: User, request: EnforcementRequest) -> PlanActions:
 def _draft(user: User, request: EnforcementRequest, plan: Plan, *, emergency: bool, one_click: bool) -> PlanActions:
     now = None
     if emergency:
-        things = plural(len(plan.changes), plan.noun)
+        things = some(len(plan.changes), plan.noun)
         now = ButtonContext(
             f"Put back {things} now", reverse("roll_back_now", args=[request.pk]), tone="danger", icon="sign-stop-fill"
         )
     label = "Request approval"
     if one_click:
-        label = f"Enforce IMDSv2 on {plural(len(plan.changes), plan.noun)} now"
+        label = f"Enforce IMDSv2 on {some(len(plan.changes), plan.noun)} now"
     if not can(user, right_to_plan(RequestKind(request.kind)), request.account):
         return PlanActions("A draft. Its author has not asked for approval yet.", emergency=now)
     return PlanActions(
@@ -174,7 +170,7 @@ def _requested(user: User, request: EnforcementRequest, plan: Plan, signing: Sig
     if signing.own is not None:
         left = signing.needed - signing.given
         return PlanActions(
-            f"You have approved. It waits for {plural(left, 'approval')} more, by others.",
+            f"You have approved. It waits for {some(left, 'approval')} more, by others.",
             withdraw=withdraw,
             take_back=ButtonContext(
                 "Take my approval back", reverse("take_back_approval", args=[request.pk]), tone="quiet"
@@ -182,7 +178,7 @@ def _requested(user: User, request: EnforcementRequest, plan: Plan, signing: Sig
         )
     label, outcome = APPROVE.get(RequestKind(request.kind), OTHERS)
     account = f"{request.account.name or 'account'} ({request.account.account_id})"
-    words = {"things": plural(len(plan.changes), plan.noun), "account": account}
+    words = {"things": some(len(plan.changes), plan.noun), "account": account}
     last = signing.needed - signing.given <= 1
     return PlanActions(
         (
@@ -241,7 +237,7 @@ def _asked_for(user: User, waiver: Waiver, instances: int) -> WaiverActions:
     if not can(user, Action.DECIDE, waiver.account):
         return WaiverActions("Waiting for somebody with the role Approver.", withdraw=withdraw)
     return WaiverActions(
-        f"Your decision. Approving leaves {plural(instances, 'instance')} of {waiver.account.name or 'the account'} "
+        f"Your decision. Approving leaves {some(instances, 'instance')} of {waiver.account.name or 'the account'} "
         f"out of enforcement until {waiver.expires_on}; they keep answering IMDSv1.",
         withdraw=withdraw,
         approve=ButtonContext(

@@ -62,7 +62,7 @@ def _show(
             plan=read,
             signing=signing,
             expired=expired,
-            moved_on=moved_on(found),
+            moved_on=undecided and moved_on(found),
             emergency=_emergency(request, found),
             one_click=one_click is not None,
         ),

@@ -20,6 +20,7 @@ from migration.actions.errors import Refused
 from migration.domain import cost
 from migration.domain.permissions import Action
 from migration.domain.schedule import Cadences
+from migration.domain.words import some
 from migration.forms import AuditFilterForm, QualityFilterForm
 from migration.models import Account
 from migration.queries import anchors, collection, completeness, fleet, health
@@ -192,7 +193,7 @@ def send_again(request: SignedIn) -> HttpResponse:
         messages.error(request, str(refusal))
     else:
         wake()
-        messages.success(request, f"{buttons.plural(found, 'message')} will be sent again.")
+        messages.success(request, f"{some(found, 'message')} will be sent again.")
     return redirect(f"{reverse('data_quality')}#messages")
 
 

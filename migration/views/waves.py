@@ -16,6 +16,7 @@ from migration.actions import waves as actions
 from migration.actions.errors import Refused
 from migration.domain.permissions import Action
 from migration.domain.standing import Stand
+from migration.domain.words import some
 from migration.enums import WaveState
 from migration.forms import first_error as wrong
 from migration.forms.steering import EditWaveForm, WaveAccountForm, WaveAccountsForm, WaveForm, WaveReasonForm
@@ -125,7 +126,7 @@ def _sentence(wave: Wave, accounts: int) -> str:
         return "Closed. What is left to do in its accounts stays left to do."
     if wave.state == WaveState.ACTIVE:
         return "Under way. Plans are made on the pages of its accounts."
-    return f"A draft with {buttons.plural(accounts, 'account')}: not started yet."
+    return f"A draft with {some(accounts, 'account')}: not started yet."
 
 
 def _show(request: SignedIn, found: Wave, *, said: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
@@ -232,7 +233,7 @@ def add_to_wave(request: SignedIn, pk: int) -> HttpResponse:
         added = actions.add_accounts(wave=found, said=said, by=request.user, version=version, now=timezone.now())
     except Refused as refusal:
         return _refused(request, pk, str(refusal), accounts=typed)
-    messages.success(request, f"{buttons.plural(added, 'account')} added.")
+    messages.success(request, f"{some(added, 'account')} added.")
     return redirect("wave", pk)
 
 

@@ -1,9 +1,6 @@
 """Approvals by several people: who counts, what voids them, and two who sign at the same moment."""
 
-import threading
-
 import pytest
-from django.db import connections
 
 from migration.actions import audit, planning, requests
 from migration.actions.errors import Refused, Stale
@@ -12,6 +9,7 @@ from migration.enums import PolicyState, RequestState, Role
 from migration.models import Approval, AuditEvent, EnforcementRequest, Policy, Run
 from tests import factories
 from tests.factories import NOW
+from tests.together import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -252,26 +250,14 @@ def test_of_three_who_sign_at_once_exactly_the_quorum_counts(round_):
     people = {name: factories.user(name, Role.ENGINEER) for name in ("ellen", "edith")}
     request = asked(account, people)
     signers = [factories.user(name, Role.APPROVER) for name in ("adam", "bea", "carl")]
-    gate = threading.Barrier(3)
-    told: list[object] = []
 
-    def sign(person):
-        try:
-            mine = EnforcementRequest.objects.get(pk=request.pk)
-            gate.wait(10)
-            told.append(requests.approve(request=mine, by=person, comment="", version=request.version, now=NOW))
-        except Refused as refusal:
-            told.append(refusal)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=sign, args=(person,)) for person in signers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    done, refused = at_once(
+        signers,
+        lambda: EnforcementRequest.objects.get(pk=request.pk),
+        lambda mine, person: requests.approve(request=mine, by=person, comment="", version=request.version, now=NOW),
+    )
 
     assert Run.objects.count() == 1
     assert Approval.objects.count() == 2
-    assert sorted(type(one).__name__ for one in told) == ["NoneType", "Run", "Stale"]
+    assert sorted(type(one).__name__ for one in (*done, *refused)) == ["NoneType", "Run", "Stale"]
     assert audit.verify() is None

@@ -1,10 +1,9 @@
 """From plan to decision: who may, when, and what the database refuses by itself."""
 
-import threading
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, transaction
 
 from migration.actions import audit, planning, requests, rollback, runs
 from migration.actions.errors import Refused, Stale
@@ -12,6 +11,7 @@ from migration.enums import ChangeState, RequestState, Role, RunState, Status
 from migration.models import Account, Approval, AuditEvent, EnforcementRequest, Grant, Run
 from tests import factories
 from tests.factories import NOW
+from tests.together import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -234,23 +234,12 @@ def test_of_two_approvers_at_the_same_moment_one_counts_and_one_run_comes_of_it(
     draft = requests.draft_plan(account=account, by=ellen, now=NOW)
     waiting = requests.submit(request=draft, by=ellen, reason="", version=draft.version, now=NOW)
     approvers = [factories.user(name, Role.APPROVER) for name in ("adam", "anna")]
-    gate, refused = threading.Barrier(2), []
 
-    def decide(person) -> None:
-        try:
-            mine = EnforcementRequest.objects.get(pk=waiting.pk)
-            gate.wait(10)
-            requests.approve(request=mine, by=person, comment="", version=waiting.version, now=NOW)
-        except Refused as refusal:
-            refused.append(str(refusal))
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=decide, args=(person,)) for person in approvers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    _, refused = at_once(
+        approvers,
+        lambda: EnforcementRequest.objects.get(pk=waiting.pk),
+        lambda mine, person: requests.approve(request=mine, by=person, comment="", version=waiting.version, now=NOW),
+    )
 
     assert Run.objects.count() == 1
     assert Approval.objects.count() == 1

@@ -1,10 +1,8 @@
 """Putting back: exactly what was before, only where it still is as we left it; what cannot be is said beforehand."""
 
-import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connections
 from django.utils import timezone
 
 from migration.actions import enforcement, requests, rollback
@@ -21,10 +19,21 @@ from migration.enums import (
     Severity,
     Status,
 )
-from migration.models import Account, Approval, Change, Instance, Notification, Policy, RegionDefaults, Run, Scope
+from migration.models import (
+    Account,
+    Approval,
+    Change,
+    Instance,
+    Notification,
+    Policy,
+    RegionDefaults,
+    Run,
+    Scope,
+)
 from migration.tasks import enforcement as tasks
 from tests import factories
 from tests.tasks.story import begin, drive, set_options
+from tests.together import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -349,23 +358,12 @@ def test_a_run_that_is_being_put_back_is_not_planned_again(ellen, state):
 def test_of_two_who_plan_to_put_a_run_back_at_the_same_moment_one_does():
     """On SQLite and on PostgreSQL (tests.on_postgres)."""
     run, people = done(), [factories.user(name, Role.ENGINEER) for name in ("edith", "eva")]
-    gate, refused = threading.Barrier(2), []
 
-    def plan(person) -> None:
-        try:
-            mine = Run.objects.select_related("account", "request", "wave").get(pk=run.pk)
-            gate.wait(10)
-            rollback.draft(run=mine, by=person, now=timezone.now())
-        except Refused as refusal:
-            refused.append(str(refusal))
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=plan, args=(person,)) for person in people]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    _, refused = at_once(
+        people,
+        lambda: Run.objects.select_related("account", "request", "wave").get(pk=run.pk),
+        lambda mine, person: rollback.draft(run=mine, by=person, now=timezone.now()),
+    )
 
     assert (run.undone_by.count(), len(refused)) == (1, 1)
 

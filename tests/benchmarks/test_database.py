@@ -92,6 +92,7 @@ NO_READS = {
     "runs.progresses",  # with runs.visible
     "runs.refused_calls",  # with runs.told
     "runs.rollbacks",
+    "runs.taken_over",  # of runs.sent_after
     "usage.total",
     "waivers.covered",
     "waivers.decidable",

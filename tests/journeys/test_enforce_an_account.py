@@ -5,14 +5,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import expect
 
 from tests import fleets
+from tests.journeys.walk import PASSWORD, WRITE, log_in
 from tests.processes import House, Sandbox, house
 
 pytestmark = pytest.mark.browser
-WRITE = "ModifyInstanceMetadataOptions"
-PASSWORD = "a-long-password-1"
 READY, CALLING = 5, 2
 FLEET = fleets.pair(
     {"count": READY, "name_prefix": "web", **fleets.QUIET},
@@ -29,17 +28,6 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hou
         one.manage("collect")
         _, url = one.up()
         yield one, sandbox, url
-
-
-def log_in(chromium: Browser, url: str, name: str) -> Page:
-    page = chromium.new_context(base_url=url).new_page()
-    page.set_default_timeout(10_000)
-    page.goto("/")
-    page.get_by_label("User name").fill(name)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name=re.compile("log in|sign in", re.IGNORECASE)).click()
-    expect(page).to_have_url(f"{url}/")
-    return page
 
 
 def test_an_engineer_requests_an_approver_approves_and_the_instances_turn_required(installation, chromium):

@@ -1,5 +1,6 @@
 """A run that has begun, and what the guards say of it."""
 
+import pytest
 from django.contrib.auth.models import User
 
 from migration.actions import guards, requests
@@ -11,11 +12,13 @@ from tests.factories import NOW
 PEOPLE = {"ellen": Role.ENGINEER, "adam": Role.APPROVER, "bea": Role.ADMIN, "carl": Role.ADMIN}
 
 
-def cast() -> dict[str, User]:
+@pytest.fixture
+def people() -> dict[str, User]:
     return {name: factories.user(name, role) for name, role in PEOPLE.items()}
 
 
-def shop() -> Account:
+@pytest.fixture
+def account() -> Account:
     account = factories.account(name="shop")
     factories.scope(account)
     for _ in range(4):
@@ -52,3 +55,8 @@ def paused_because(run: Run, *, now=NOW) -> str:
 
 def change_request(run: Run, **fields) -> None:
     EnforcementRequest.objects.filter(pk=run.request_id).update(**fields)
+
+
+@pytest.fixture
+def run(account, people) -> Run:
+    return running(account, people)

@@ -20,25 +20,10 @@ from migration.enums import (
 )
 from migration.models import Approval, Change, Grant, PlanEdit, Run
 from tests import factories
-from tests.actions.guarding import afresh, cast, change_request, paused_because, running, shop
+from tests.actions.guards.conftest import afresh, change_request, paused_because, running
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def people():
-    return cast()
-
-
-@pytest.fixture
-def account():
-    return shop()
-
-
-@pytest.fixture
-def run(account, people):
-    return running(account, people)
 
 
 # --- the run as a whole ------------------------------------------------------------------------------------

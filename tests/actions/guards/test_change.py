@@ -20,28 +20,13 @@ from migration.enums import (
     ScopeKind,
     Status,
 )
-from migration.models import Change, Instance, Run
+from migration.models import Change, EnforcementRequest, Instance, Run
 from migration.queries.policies import terms_for
 from tests import factories
-from tests.actions.guarding import afresh, cast, change_request, running, shop
+from tests.actions.guards.conftest import afresh, change_request
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def people():
-    return cast()
-
-
-@pytest.fixture
-def account():
-    return shop()
-
-
-@pytest.fixture
-def run(account, people):
-    return running(account, people)
 
 
 PENDING, APPLIED, VERIFIED, FAILED, SKIPPED = (
@@ -55,7 +40,8 @@ PENDING, APPLIED, VERIFIED, FAILED, SKIPPED = (
 def not_now(run: Run, *, closed=frozenset(), now=NOW) -> tuple[str, str]:
     run = afresh(run)
     change = first(run).select_related("instance", "needs").get()
-    return guards.not_now(change, run, planned=plans.items(run.request.plan), closed=closed, now=now)
+    planned, taken = plans.items(run.request.plan), guards.taken_over(run, [change])
+    return guards.not_now(change, run, planned=planned, closed=closed, taken=taken, now=now)
 
 
 NOT_IN_PLAN = ("It is not in the approved plan as it stands here.", "not_in_plan")
@@ -304,3 +290,25 @@ def test_a_resource_that_an_earlier_runs_call_is_on_its_way_to_waits_until_its_o
     assert [claim.resource_id for claim in claims] == ([] if waits else [change.resource_id])
     mine = Change.objects.get(run=new, resource_id=change.resource_id)
     assert mine.state == (ChangeState.PENDING if waits else ChangeState.LEASED)
+
+
+# --- what later runs have sent --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_what_later_runs_have_sent_is_asked_once_however_many_are_put_back(django_assert_num_queries, count):
+    account = factories.account()
+    rows = [factories.instance(account) for _ in range(count)]
+    first, later, back = (factories.run(account, state=RunState.DONE, finished_at=NOW) for _ in range(3))
+    EnforcementRequest.objects.filter(pk=back.request_id).update(kind=RequestKind.ROLLBACK, undoes=first)
+    for row in rows:
+        undone = factories.change(first, row)
+        factories.change(later, row)
+        factories.change(back, row, undoes=undone)
+    changes = list(back.changes.select_related("undoes"))
+    back = Run.objects.select_related("request__undoes").get(pk=back.pk)
+
+    with django_assert_num_queries(1):
+        taken = guards.taken_over(back, changes)
+
+    assert {pk: other.run_id for pk, other in taken.items()} == {change.pk: later.pk for change in changes}
